@@ -1,0 +1,1 @@
+"""How a SPEC.md becomes a running service: plain Python, without Prefect and without FastAPI."""

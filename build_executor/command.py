@@ -1,0 +1,141 @@
+"""The only place that starts processes.
+
+Every command is an argv list with a time limit and a clean environment. It runs in a session of its
+own and asks the kernel to be killed when its parent dies, so neither a cancelled nor a killed build
+leaves one behind: a plain child survives both (measured, facts/reliability.md, finding 1).
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess  # noqa: S404 - this module is the one gate for it
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from build_executor.errors import CommandFailed
+from build_executor.models import Value
+
+_PR_SET_PDEATHSIG = 1
+_OUTPUT_LIMIT = 4 * 1024 * 1024
+_SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+class Finished(Value):
+    """A command that exited with 0: its output, stderr mixed in, at most 4 MiB of it."""
+
+    output: str
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """An environment without this process's secrets: PATH, HOME, a UTF-8 locale, and `extra`."""
+    return {"PATH": _SEARCH_PATH, "HOME": "/tmp", "LANG": "C.UTF-8", **(extra or {})}  # noqa: S108
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    before_exec: Callable[[], None] | None = None,
+) -> Finished:
+    """The command's output; CommandFailed with its tail if it fails, is missing or takes too long.
+
+    `environment` is the whole environment of the command (default: `clean_environment()`).
+    """
+    with _started(argv, cwd, environment, before_exec) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as late:
+            _kill_group(process)
+            raise CommandFailed(argv, None, _text(late.output)) from None
+        except BaseException:
+            _kill_group(process)
+            raise
+        finally:
+            _kill_stragglers(process)
+    if process.returncode != 0:
+        raise CommandFailed(argv, process.returncode, _text(output))
+    return Finished(output=_text(output))
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    log: Path,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    before_exec: Callable[[], None] | None = None,
+) -> subprocess.Popen[bytes]:
+    """A running process whose output goes to `log`; it dies with this one. End it with `stop`."""
+    with log.open("ab") as stream:
+        return _popen(argv, stream.fileno(), cwd, environment, before_exec)
+
+
+def stop(process: subprocess.Popen[bytes], *, grace: float = 5) -> None:
+    """End the process and its group: SIGTERM, `grace` seconds, SIGKILL; returns when it is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(grace)
+    except subprocess.TimeoutExpired:
+        _kill_group(process)
+    _kill_stragglers(process)
+
+
+def _popen(
+    argv: Sequence[str],
+    output: int,
+    cwd: Path | None,
+    environment: Mapping[str, str] | None,
+    before_exec: Callable[[], None] | None,
+) -> subprocess.Popen[bytes]:
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def prepare() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # the parent died before the line above took effect
+            os._exit(127)
+        if before_exec is not None:
+            before_exec()
+
+    try:
+        return subprocess.Popen(  # noqa: S603 - an argv list, no shell
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env=dict(clean_environment() if environment is None else environment),
+            start_new_session=True,
+            preexec_fn=prepare,  # noqa: PLW1509 - flow runs are single-threaded where it matters
+        )
+    except OSError as error:
+        raise CommandFailed(argv, 127, str(error)) from error
+
+
+def _started(
+    argv: Sequence[str],
+    cwd: Path | None,
+    environment: Mapping[str, str] | None,
+    before_exec: Callable[[], None] | None,
+) -> subprocess.Popen[bytes]:
+    return _popen(argv, subprocess.PIPE, cwd, environment, before_exec)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _kill_stragglers(process: subprocess.Popen[bytes]) -> None:
+    """Children the command left running in its session end with it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _text(output: bytes | None) -> str:
+    return (output or b"")[-_OUTPUT_LIMIT:].decode("utf-8", errors="replace")

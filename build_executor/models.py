@@ -1,0 +1,160 @@
+"""The values that a build hands from phase to phase.
+
+All are frozen and compare by content, because each crosses a boundary: Prefect's parameters and
+results, a file in the artifact store, HTTP. They hold references (paths, ids, digests), never
+clients, so the next phase can run in another process. `deploy()` accepts a `VerifiedRelease` only,
+which makes deploying an unverified release a type error.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from build_executor.phases import ApprovalMode
+
+
+class Value(BaseModel):
+    """Immutable, closed against unknown fields, equal by content."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BuildRequest(Value):
+    """What a submitter asks for: the product specification's `BuildRequest`."""
+
+    spec_path: str = Field(min_length=1, max_length=1024, description="inside one of SPEC_ROOTS")
+    approval_mode: ApprovalMode = ApprovalMode.AUTO
+    deploy_local: bool = True
+    deploy_production: bool = False
+    auto_register: bool = True
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Finding(Value):
+    """One reason why a candidate was rejected; the next attempt is told all of them."""
+
+    gate: str = Field(description="which check spoke: parse, ruff, pytest, contract, ...")
+    rule: str
+    message: str
+    file: str | None = None
+    line: int | None = None
+    operation: str | None = Field(default=None, description='such as "GET /payments/{payment_id}"')
+    spec_line: int | None = None
+
+    def __str__(self) -> str:
+        """One line for a log or an error: where, which gate and rule, what."""
+        place = f"{self.file}:{self.line}: " if self.file else ""
+        operation = f"{self.operation}: " if self.operation else ""
+        spec = f" (SPEC line {self.spec_line})" if self.spec_line else ""
+        return f"{place}{operation}[{self.gate}/{self.rule}] {self.message}{spec}"
+
+
+class Workspace(Value):
+    """The mutable source tree that one build owns: `path/source` holds the generated service."""
+
+    build_id: str
+    service: str
+    path: Path
+
+    @property
+    def source(self) -> Path:
+        """Where the generated service is written."""
+        return self.path / "source"
+
+    @property
+    def contract_file(self) -> Path:
+        """The frozen contract, beside the source and never inside it."""
+        return self.path / "contract.json"
+
+
+class Release(Value):
+    """An immutable, installable result of a build."""
+
+    id: str = Field(description="<version>-<first 12 hex digits of the archive's SHA-256>")
+    build_id: str
+    service: str
+    version: str
+    port: int | None = Field(
+        description="the public port; None: the target allocates and keeps one"
+    )
+    archive: Path = Field(description="tar.gz of the source with its locked requirements")
+    digest: str = Field(description="SHA-256 of the archive, hexadecimal")
+    contract_file: Path
+    environment: Path = Field(
+        description="the virtual environment built from the locked requirements"
+    )
+
+
+class Check(Value):
+    """One thing that was asked of a service, and what came of it."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+    duration_ms: float = 0
+
+
+class VerifiedRelease(Value):
+    """A release whose staged copy honoured the contract."""
+
+    release: Release
+    checks: tuple[Check, ...]
+
+
+class Deployment(Value):
+    """A release that is live on a target, and the one it replaced."""
+
+    target: str
+    service: str
+    release_id: str
+    build_id: str
+    url: str = Field(description="the public address, without a trailing slash")
+    previous: str | None = Field(default=None, description="id of the release it replaced")
+
+
+class Registration(Value):
+    """What the registry holds of a deployment after it was read back."""
+
+    registry: str = Field(description="its URL, or the path of the embedded service directory")
+    name: str
+    endpoint: str
+    droplet_id: str | None = None
+
+
+class HealthReport(Value):
+    """The answer of a deployed service to `GET /health` through its public address."""
+
+    url: str
+    status: str
+    attempts: int
+    checked_at: datetime
+
+
+class Owner(Value):
+    """The process that works on a build; `started_at` tells it from a later one with the same pid."""
+
+    host: str
+    pid: int
+    started_at: float = Field(description="seconds since the epoch, as the kernel reports it")
+
+
+class BuildRecord(Value):
+    """What is known of a build from its first second on."""
+
+    build_id: str
+    service: str
+    spec_path: str
+    spec_digest: str = Field(description="SHA-256 of the SPEC's bytes, hexadecimal")
+    owner: Owner
+
+
+class RollbackReport(Value):
+    """What a roll-back did and found; `POST /builds/{id}/rollback` answers with its first fields."""
+
+    rollback_status: str = Field(description='"success", "failed" or "not_needed"')
+    previous_version_restored: bool
+    service_health: str = Field(description='"active", "inactive", "error" or "absent"')
+    service: str | None = None
+    live_release: str | None = None
+    detail: str = ""

@@ -1,0 +1,78 @@
+"""The words of the product's specification that every other module speaks.
+
+They are closed sets, so a typo is a type error and a new word is one change.
+"""
+
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """One of the eight phases of a build, in the order in which they happen."""
+
+    QUEUED = "queued"
+    CODE_GENERATION = "code_generation"
+    TEST_GENERATION = "test_generation"
+    BUILD = "build"
+    VERIFICATION = "verification"
+    DEPLOYMENT = "deployment"
+    REGISTRATION = "registration"
+    HEALTH_CHECK = "health_check"
+
+
+class PhaseState(StrEnum):
+    """What a build's status says of one phase."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class BuildStatus(StrEnum):
+    """What a build's status says of the whole build."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    AWAITING_APPROVAL = "awaiting_approval"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class ErrorState(StrEnum):
+    """Why a build failed. The last two are additions to the product's specification (ADR 0002)."""
+
+    CODE_GENERATION = "failed_code_generation"
+    BUILD = "failed_build"
+    VERIFICATION = "failed_verification"
+    DEPLOYMENT = "failed_deployment"
+    HEALTH_CHECK = "failed_health_check"
+    REGISTRATION = "failed_registration"
+    APPROVAL = "failed_approval"
+
+
+class ApprovalMode(StrEnum):
+    """How many times a build waits for a person."""
+
+    AUTO = "auto"
+    CHECKPOINTS = "checkpoints"
+    FINAL = "final"
+
+
+class Checkpoint(StrEnum):
+    """A place where a build may wait for an approval."""
+
+    AFTER_GENERATION = "after_generation"
+    BEFORE_DEPLOYMENT = "before_deployment"
+
+
+def needs_approval(mode: ApprovalMode, checkpoint: Checkpoint) -> bool:
+    """Whether a build in this mode waits at this checkpoint."""
+    match mode:
+        case ApprovalMode.AUTO:
+            return False
+        case ApprovalMode.FINAL:
+            return checkpoint is Checkpoint.BEFORE_DEPLOYMENT
+        case ApprovalMode.CHECKPOINTS:
+            return True

@@ -1,0 +1,118 @@
+"""The only place that reads the environment.
+
+Nothing is read at import: `load()` is called once at each edge (adapter, worker task, command line)
+and hands a frozen value inward. Empty variables count as unset.
+"""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from build_executor.errors import InvalidSettings
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class Settings(BaseSettings):
+    """How this installation runs; every field is an environment variable of the same name."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    build_executor_home: Path = Field(
+        default=Path("~/.build-executor"), description="builds, artifacts, releases, Prefect's data"
+    )
+    host: str = Field(default="127.0.0.1", description="where the adapter listens")
+    port: int = Field(default=8211, ge=1, le=65535, description="the adapter's port")
+    spec_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(Path(),), description="folders a spec_path may lie in, separated by `:`"
+    )
+    approval_timeout_seconds: int = Field(
+        default=86_400, ge=1, description="how long a build waits at a checkpoint"
+    )
+    registry_url: HttpUrl | None = Field(
+        default=None, description="the mesh's registry; unset: the embedded service directory"
+    )
+    verifier_url: HttpUrl | None = Field(default=None, description="the mesh's verifier")
+    orchestrator_url: HttpUrl | None = Field(default=None, description="the mesh's orchestrator")
+    sovereign_factory_url: HttpUrl | None = Field(
+        default=None, description="told of failed builds and roll-backs"
+    )
+    anthropic_api_key: SecretStr | None = Field(
+        default=None, description="unset: the embedded compiler generates"
+    )
+    claude_model: str = Field(
+        default="claude-sonnet-4-5-20250929", description="the model asked for code"
+    )
+    jwt_secret: SecretStr | None = Field(
+        default=None, description="HS256 key of at least 32 bytes; unset: loopback only, no tokens"
+    )
+    keep_releases: int = Field(default=5, ge=2, description="proven releases kept per service")
+
+    @field_validator("spec_roots", mode="before")
+    @classmethod
+    def _split_roots(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(Path(part) for part in value.split(":") if part)
+        return value
+
+    @field_validator("build_executor_home")
+    @classmethod
+    def _absolute_home(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("spec_roots")
+    @classmethod
+    def _absolute_roots(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(root.expanduser().absolute() for root in value)
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < 32:
+            raise ValueError("must have at least 32 bytes")
+        return value
+
+    @model_validator(mode="after")
+    def _open_to_others_only_with_tokens(self) -> Self:
+        if self.host not in _LOOPBACK and self.jwt_secret is None:
+            raise ValueError(f"HOST {self.host} is not loopback: set JWT_SECRET, or HOST=127.0.0.1")
+        return self
+
+    @property
+    def builds(self) -> Path:
+        """One folder a build: its workspace."""
+        return self.build_executor_home / "builds"
+
+    @property
+    def artifacts(self) -> Path:
+        """One folder a build: what is kept of it."""
+        return self.build_executor_home / "artifacts"
+
+    @property
+    def specs(self) -> Path:
+        """Submitted SPECs by their SHA-256."""
+        return self.build_executor_home / "specs"
+
+    @property
+    def services(self) -> Path:
+        """The local target: releases, supervisor, switch."""
+        return self.build_executor_home / "services"
+
+    @property
+    def directory(self) -> Path:
+        """The embedded service directory's file."""
+        return self.build_executor_home / "directory.json"
+
+
+def load() -> Settings:
+    """The settings of this process; raises InvalidSettings naming each variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'_'.join(str(part) for part in problem['loc']).upper() or 'settings'}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        )
+        raise InvalidSettings(problems) from None
