@@ -1,8 +1,8 @@
 """The build's own words on its log: one readable line an event, and back again.
 
-The stream of a build is its Prefect log, so whoever connects late misses nothing. Events are lines of
-one logger, `EVENTS_LOGGER`, and only this module writes to it: what generated code prints arrives
-under other logger names and can never pass for an event.
+The stream of a build is its Prefect log, so whoever connects late misses nothing. Events are lines
+of one logger, `EVENTS_LOGGER`, and only this module writes to it: what generated code prints
+arrives under other logger names and can never pass for an event.
 """
 
 import logging

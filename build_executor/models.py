@@ -132,7 +132,7 @@ class HealthReport(Value):
 
 
 class Owner(Value):
-    """The process that works on a build; `started_at` tells it from a later one with the same pid."""
+    """The process that works on a build; `started_at` tells it from a later one of the same pid."""
 
     host: str
     pid: int
@@ -150,7 +150,7 @@ class BuildRecord(Value):
 
 
 class RollbackReport(Value):
-    """What a roll-back did and found; `POST /builds/{id}/rollback` answers with its first fields."""
+    """What a roll-back did and found; the rollback endpoint answers with its first fields."""
 
     rollback_status: str = Field(description='"success", "failed" or "not_needed"')
     previous_version_restored: bool

@@ -1,7 +1,7 @@
 """Who works on a build, and whether that process still lives.
 
-Prefect does not notice a dead runner by itself (facts/reliability.md, finding 2), so a build records
-its owner and whoever finds the owner gone may clean up after it.
+Prefect does not notice a dead runner by itself (PrefectHQ/prefect#16746), so a build records its
+owner and whoever finds the owner gone may clean up after it.
 """
 
 import socket
@@ -20,7 +20,7 @@ def this_process() -> Owner:
 
 
 def is_alive(owner: Owner) -> bool:
-    """Whether the owner still runs; an owner on another host counts as alive: it cannot be judged."""
+    """Whether the owner still runs; one on another host cannot be judged and counts as alive."""
     if owner.host != socket.gethostname():
         return True
     try:

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from build_executor.errors import InvalidSettings
 
+_SHORTEST_KEY = 32
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -70,7 +71,7 @@ class Settings(BaseSettings):
     @field_validator("jwt_secret")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value().encode()) < 32:
+        if value is not None and len(value.get_secret_value().encode()) < _SHORTEST_KEY:
             raise ValueError("must have at least 32 bytes")
         return value
 
@@ -112,7 +113,7 @@ def load() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = "; ".join(
-            f"{'_'.join(str(part) for part in problem['loc']).upper() or 'settings'}: {problem['msg']}"
+            f"{'_'.join(map(str, problem['loc'])).upper() or 'settings'}: {problem['msg']}"
             for problem in error.errors(include_input=False, include_url=False)
         )
         raise InvalidSettings(problems) from None
