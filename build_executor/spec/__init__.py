@@ -1,0 +1,1 @@
+"""From a document that describes a service to the contract that the service must honour."""
