@@ -4,8 +4,9 @@ Nothing is read at import: `load()` is called once at each edge (adapter, worker
 and hands a frozen value inward. Empty variables count as unset.
 """
 
+import os
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -49,6 +50,12 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr | None = Field(
         default=None, description="HS256 key of at least 32 bytes; unset: loopback only, no tokens"
     )
+    verifier_policy: Literal["required", "advisory", "off"] = Field(
+        default="required", description="whether the mesh's verifier decides, or is only logged"
+    )
+    bubblewrap: str = Field(default="bwrap", description="the program that confines generated code")
+    jwt_issuer: str = Field(default="build-executor", description="the `iss` a token must carry")
+    jwt_audience: str = Field(default="build-executor", description="the `aud` a token must carry")
     keep_releases: int = Field(default=5, ge=2, description="proven releases kept per service")
 
     @field_validator("spec_roots", mode="before")
@@ -102,9 +109,39 @@ class Settings(BaseSettings):
         return self.build_executor_home / "services"
 
     @property
+    def cache(self) -> Path:
+        """Downloaded wheels and prepared environments; may be deleted at any time."""
+        return self.build_executor_home / "cache"
+
+    @property
     def directory(self) -> Path:
         """The embedded service directory's file."""
         return self.build_executor_home / "directory.json"
+
+    def secrets(self) -> list[str]:
+        """The values that must never be written anywhere."""
+        kept = (self.anthropic_api_key, self.jwt_secret)
+        return [secret.get_secret_value() for secret in kept if secret is not None]
+
+
+_INSTALLER_VARIABLES = frozenset(
+    {"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+    | {"UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"}
+    | {"UV_INDEX_STRATEGY", "UV_INSECURE_HOST", "UV_NO_INDEX", "UV_OFFLINE", "UV_KEYRING_PROVIDER"}
+    | {"UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_HTTP_TIMEOUT"}
+)
+_PIP_VARIABLES = {
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+    "PIP_CERT": "SSL_CERT_FILE",
+}
+
+
+def installer_environment() -> dict[str, str]:
+    """Where packages come from, as the operator set it for uv or pip; no other variable."""
+    from_pip = {uv: os.environ.get(pip, "") for pip, uv in _PIP_VARIABLES.items()}
+    own = {name: os.environ[name] for name in os.environ if name.upper() in _INSTALLER_VARIABLES}
+    return {name: value for name, value in {**from_pip, **own}.items() if value}
 
 
 def load() -> Settings:
@@ -117,3 +154,8 @@ def load() -> Settings:
             for problem in error.errors(include_input=False, include_url=False)
         )
         raise InvalidSettings(problems) from None
+
+
+def inherited_environment() -> dict[str, str]:
+    """This process's whole environment, for the product's own parts only, never for generated code."""
+    return dict(os.environ)
