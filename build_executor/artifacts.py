@@ -61,6 +61,14 @@ class ArtifactStore:
         except (FileNotFoundError, ValidationError):
             return None
 
+    def build_ids(self) -> list[str]:
+        """The builds that left artifacts, the newest first."""
+        if not self._root.is_dir():
+            return []
+        folders = [entry for entry in self._root.iterdir() if entry.is_dir()]
+        folders.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+        return [folder.name for folder in folders]
+
     def names(self, build_id: str) -> list[str]:
         """The names of a build's artifacts, sorted; empty for an unknown build."""
         folder = self.path(build_id, "x").parent

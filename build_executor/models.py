@@ -143,10 +143,10 @@ class BuildRecord(Value):
     """What is known of a build from its first second on."""
 
     build_id: str
-    service: str
-    spec_path: str
-    spec_digest: str = Field(description="SHA-256 of the SPEC's bytes, hexadecimal")
+    request: BuildRequest
     owner: Owner
+    service: str | None = Field(default=None, description="known once the SPEC has been read")
+    spec_digest: str | None = Field(default=None, description="SHA-256 of the SPEC, hexadecimal")
 
 
 class RollbackReport(Value):

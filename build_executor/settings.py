@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     bubblewrap: str = Field(default="bwrap", description="the program that confines generated code")
     jwt_issuer: str = Field(default="build-executor", description="the `iss` a token must carry")
     jwt_audience: str = Field(default="build-executor", description="the `aud` a token must carry")
+    prefect_server_api_port: int = Field(
+        default=4200, ge=1, le=65535, description="where `make up` starts Prefect server"
+    )
     keep_releases: int = Field(default=5, ge=2, description="proven releases kept per service")
 
     @field_validator("spec_roots", mode="before")

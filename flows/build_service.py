@@ -1,0 +1,131 @@
+"""SPEC.md in, running service out: the main path of the product. Read this first.
+
+A build is one run of this flow, its phases are the tasks below, in the order of the product's
+specification. Whatever ends a build early (a failed phase, a rejection, a cancel, a bug) passes
+the one `except` here, where the same idempotent roll-back puts the version back that worked.
+"""
+
+from prefect import flow, runtime
+from prefect.states import Failed, State
+
+from build_executor.errors import BuildFailed, GenerationFailed, PhaseFailed
+from build_executor.models import (
+    BuildRequest,
+    Deployment,
+    Finding,
+    Release,
+    VerifiedRelease,
+    Workspace,
+)
+from build_executor.phases import Checkpoint, Phase
+from build_executor.spec.contract import Contract
+from flows.checkpoints import checkpoint
+from flows.progress import phase, progress_kept_in
+from tasks import wiring
+from tasks.build_release import build_release, fix_build
+from tasks.check_health import check_health
+from tasks.clean_up import clean_up
+from tasks.deploy_release import deploy_release, prove_deployment
+from tasks.generate_code import generate_code, generate_tests
+from tasks.read_contract import read_contract
+from tasks.register_deployment import register_deployment
+from tasks.reports import contract_evidence, publish_result, release_evidence
+from tasks.roll_back import roll_back
+from tasks.verify_release import verify_release
+
+GENERATION_ATTEMPTS = 3
+BUILD_FIXES = 2
+
+
+@flow(name="build-service", flow_run_name="build {request.spec_path}")
+def build_service(request: BuildRequest, spec_digest: str | None = None) -> State[None] | None:
+    """Build the service that the SPEC describes and make it live where the request says.
+
+    `spec_digest` names the snapshot taken when the build was submitted; without it the SPEC is
+    read from `request.spec_path` now. Ends Failed under the name of the error state.
+    """
+    build_id = str(runtime.flow_run.id)
+    wiring.open_build(build_id, request)
+    with progress_kept_in(wiring.progress_file(build_id)):
+        try:
+            contract, workspace = generate(build_id, request, spec_digest)
+            ask(Checkpoint.AFTER_GENERATION, request, contract_evidence(contract))
+            verified = build_and_verify(contract, workspace)
+            ask(Checkpoint.BEFORE_DEPLOYMENT, request, release_evidence(verified))
+            go_live(verified, contract, request)
+        except BaseException as error:
+            roll_back(build_id, str(error) or type(error).__name__, return_state=True)
+            if isinstance(error, PhaseFailed):
+                return Failed(name=error.state.value, message=str(error))
+            raise
+        finally:
+            clean_up(build_id)
+    return None
+
+
+def generate(
+    build_id: str, request: BuildRequest, spec_digest: str | None
+) -> tuple[Contract, Workspace]:
+    """Phases 1 and 2: the frozen contract, and a workspace with code and tests."""
+    with phase(Phase.CODE_GENERATION):
+        contract = read_contract(build_id, request.spec_path, spec_digest)
+        workspace = _generated_code(build_id, contract)
+    with phase(Phase.TEST_GENERATION):
+        generate_tests(contract, workspace)
+    return contract, workspace
+
+
+def build_and_verify(contract: Contract, workspace: Workspace) -> VerifiedRelease:
+    """Phases 3 and 4: a release whose staged copy honours the contract."""
+    with phase(Phase.BUILD):
+        release = _built_release(contract, workspace)
+    with phase(Phase.VERIFICATION):
+        return verify_release(release, contract)
+
+
+def ask(place: Checkpoint, request: BuildRequest, evidence: str) -> None:
+    """Wait for an approval where the request's mode asks for one."""
+    timeout = wiring.settings().approval_timeout_seconds
+    checkpoint(place, request.approval_mode, timeout=timeout, evidence=evidence)
+
+
+def go_live(verified: VerifiedRelease, contract: Contract, request: BuildRequest) -> None:
+    """Phases 5 to 7 on every target asked for; a release is proven once all of them have passed."""
+    targets = wiring.requested_targets(request)
+    if not targets:
+        return
+    with phase(Phase.DEPLOYMENT):
+        deployments = [deploy_release(verified, contract, target) for target in targets]
+    if request.auto_register:
+        with phase(Phase.REGISTRATION):
+            for deployment in deployments:
+                register_deployment(deployment, contract)
+    with phase(Phase.HEALTH_CHECK):
+        for deployment in deployments:
+            _prove(deployment)
+
+
+def _prove(deployment: Deployment) -> None:
+    report = check_health(deployment)
+    prove_deployment(deployment)
+    publish_result(deployment, report)
+
+
+def _generated_code(build_id: str, contract: Contract) -> Workspace:
+    findings: tuple[Finding, ...] = ()
+    for attempt in range(1, GENERATION_ATTEMPTS):
+        try:
+            return generate_code(build_id, contract, attempt, findings)
+        except GenerationFailed as error:
+            findings = error.findings
+    return generate_code(build_id, contract, GENERATION_ATTEMPTS, findings)
+
+
+def _built_release(contract: Contract, workspace: Workspace) -> Release:
+    for attempt in range(1, BUILD_FIXES + 1):
+        try:
+            return build_release(workspace, contract, attempt)
+        except BuildFailed as error:
+            if not fix_build(workspace, contract, error.findings, attempt):
+                raise
+    return build_release(workspace, contract, BUILD_FIXES + 1)

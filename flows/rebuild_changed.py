@@ -1,0 +1,31 @@
+"""Scheduled rebuilds: what is live follows its SPEC."""
+
+from prefect import flow, get_run_logger
+from prefect.deployments import run_deployment
+
+from build_executor.changes import ChangedSpec, changed_specs
+from tasks import wiring
+
+BUILD_DEPLOYMENT = "build-service/local"
+
+
+@flow(name="rebuild-changed")
+def rebuild_changed() -> list[str]:
+    """Submit a build for each service whose SPEC changed since its newest build; their build ids."""
+    wiring.prepare_logs()
+    changed = changed_specs(wiring.store(), wiring.settings().spec_roots)
+    for spec in changed:
+        get_run_logger().info("%s changed: %s", spec.service, spec.request.spec_path)
+    return [_submit(spec) for spec in changed]
+
+
+def _submit(spec: ChangedSpec) -> str:
+    run = run_deployment(
+        BUILD_DEPLOYMENT,
+        parameters={"request": spec.request.model_dump(mode="json")},
+        tags=[f"service:{spec.service}"],
+        idempotency_key=f"rebuild:{spec.service}:{spec.digest}",
+        timeout=0,
+        as_subflow=False,
+    )
+    return str(run.id)

@@ -1,0 +1,21 @@
+"""The way back: previous version live, registry right, sovereign-factory told, leftovers gone."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from build_executor import artifacts
+from build_executor.models import BuildRecord, RollbackReport
+from build_executor.rollback import Mesh, roll_back_build
+from tasks import wiring
+
+
+@task(name="roll_back", cache_policy=NO_CACHE, timeout_seconds=300)
+def roll_back(build_id: str, reason: str) -> RollbackReport:
+    """What is live after the roll-back of this build; safe to call at any moment, twice too."""
+    store = wiring.store()
+    record = store.read_value(build_id, artifacts.BUILD_RECORD, BuildRecord)
+    targets = [wiring.target(name) for name in wiring.configured_targets()]
+    mesh = Mesh(registry=wiring.registry(), notify=wiring.notifier())
+    report = roll_back_build(build_id, record, targets, mesh, reason)
+    store.write_value(build_id, artifacts.ROLLBACK_REPORT, report)
+    return report

@@ -1,0 +1,85 @@
+"""The composition root: which implementation of each protocol a build on this machine gets.
+
+Everything is opened anew from the settings, so a phase can run in any process; nothing is kept.
+"""
+
+import logging
+from pathlib import Path
+
+from build_executor import artifacts, ownership, redaction
+from build_executor import settings as settings_module
+from build_executor.artifacts import ArtifactStore
+from build_executor.deployment import Gate
+from build_executor.generators import GENERATORS, Generator
+from build_executor.mesh.registry import Registry, open_registry
+from build_executor.models import BuildRecord, BuildRequest, Check
+from build_executor.sandbox import Sandbox, open_sandbox
+from build_executor.settings import Settings
+from build_executor.spec.contract import Contract
+from build_executor.targets import Target, open_target
+from build_executor.verification import live_checks
+
+_GENERATOR = "compiler"
+
+
+def settings() -> Settings:
+    """This process's settings; InvalidSettings if they make no sense."""
+    return settings_module.load()
+
+
+def store() -> ArtifactStore:
+    """Where builds leave their artifacts."""
+    return ArtifactStore(settings().artifacts)
+
+
+def progress_file(build_id: str) -> Path:
+    """The artifact that holds the newest progress of each phase."""
+    return store().path(build_id, artifacts.PROGRESS)
+
+
+def open_build(build_id: str, request: BuildRequest) -> None:
+    """Record who works on the build, so that nobody has to guess after a crash."""
+    prepare_logs()
+    record = BuildRecord(build_id=build_id, request=request, owner=ownership.this_process())
+    store().write_value(build_id, artifacts.BUILD_RECORD, record)
+
+
+def prepare_logs() -> None:
+    """Let the core's INFO lines through to the run's log, with every configured secret masked."""
+    redaction.mask_secrets(settings().secrets())
+    logging.getLogger("build_executor").setLevel(logging.INFO)
+
+
+def generator() -> Generator:
+    """Who writes the code."""
+    return GENERATORS[_GENERATOR]
+
+
+def sandbox() -> Sandbox:
+    """Where generated code runs before it is trusted."""
+    return open_sandbox(settings(), trusted=generator().trusted)
+
+
+def requested_targets(request: BuildRequest) -> list[str]:
+    """The names of the targets a request deploys to, in order."""
+    wanted = {"local": request.deploy_local, "production": request.deploy_production}
+    return [name for name, is_wanted in wanted.items() if is_wanted]
+
+
+def target(name: str) -> Target:
+    """Where releases run; InvalidSettings if it is not configured."""
+    return open_target(name, settings())
+
+
+def gate(contract: Contract, release_id: str) -> Gate:
+    """What an instance has to answer before it is given traffic."""
+
+    def check(url: str) -> tuple[Check, ...]:
+        return live_checks(url, contract, release_id)
+
+    return check
+
+
+def registry() -> Registry:
+    """The mesh's registry where one is configured, the embedded service directory otherwise."""
+    return open_registry(settings())
