@@ -50,7 +50,7 @@ class Assignment(Value):
 
 
 class Counter(Value):
-    """A field of an answer that is counted from rows: all of them, or those `field` says `equals`."""
+    """A field of an answer counted from rows: all of them, or those whose `field` `equals`."""
 
     name: str
     resource: str
