@@ -28,6 +28,7 @@ _SYSTEM = ("/usr",)
 _SYSTEM_LINKS = ("/bin", "/lib", "/lib32", "/lib64", "/sbin")  # folders of their own on some
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime")
 _NETWORK_FILES = ("/etc/resolv.conf",)
+_MOUNT_POINT = Path("/tmp/newroot")  # noqa: S108 - bwrap builds the new root below its own /tmp
 _TMP_BYTES = 64 * 1024 * 1024
 _PROBE_SECONDS = 10
 
@@ -103,13 +104,18 @@ def _binds(confinement: Confinement) -> tuple[str, ...]:
     shown = [path for path in readable if not _is_below(path, (*_SYSTEM, *confinement.writable))]
     bound = [*shown, *confinement.writable]
     return (
-        *(word for path in _SYSTEM for word in ("--ro-bind", path, path)),
+        *_mounts("--ro-bind", _SYSTEM),
         *_system_links(),
-        *(word for path in _parents(bound) for word in ("--perms", "0755", "--dir", path)),
-        *(word for path in files for word in ("--ro-bind-try", path, path)),
-        *(word for path in shown for word in ("--ro-bind", str(path), str(path))),
-        *(word for path in confinement.writable for word in ("--bind", str(path), str(path))),
+        *_parents([*bound, *map(Path, files), _MOUNT_POINT]),
+        *_mounts("--ro-bind-try", files),
+        *_mounts("--ro-bind", shown),
+        *_mounts("--bind", confinement.writable),
     )
+
+
+def _mounts(kind: str, paths: Iterable[Path | str]) -> Iterable[str]:
+    for path in paths:
+        yield from (kind, str(path), str(path))
 
 
 def _system_links() -> Iterable[str]:
@@ -117,7 +123,7 @@ def _system_links() -> Iterable[str]:
         if path.is_symlink():
             yield from ("--symlink", str(path.readlink()), str(path))
         elif path.exists():
-            yield from ("--ro-bind", str(path), str(path))
+            yield from _mounts("--ro-bind", [path])
 
 
 def _interpreter() -> tuple[Path, ...]:
@@ -130,6 +136,8 @@ def _is_below(path: Path, folders: Iterable[Path | str]) -> bool:
     return any(path.is_relative_to(folder) for folder in folders)
 
 
-def _parents(paths: Iterable[Path]) -> list[str]:
+def _parents(paths: Iterable[Path]) -> Iterable[str]:
     parents = {parent for path in paths for parent in path.parents} - {Path("/")}
-    return [str(parent) for parent in sorted(parents) if not _is_below(parent, _SYSTEM)]
+    for parent in sorted(parents):
+        if not _is_below(parent, _SYSTEM):
+            yield from ("--perms", "0755", "--dir", str(parent))

@@ -1,0 +1,197 @@
+"""A generated source becomes a release: dependencies, linter, tests, archive.
+
+The archive is made before the tests, and the tests run on what was unpacked from it, so the bytes
+that were tested are the bytes that are deployed.
+"""
+
+import json
+import logging
+import sysconfig
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from build_executor import artifacts, command
+from build_executor.artifacts import ArtifactStore
+from build_executor.environment import lock_requirements, provide_environment
+from build_executor.errors import BuildFailed, CommandFailed
+from build_executor.events import report_progress
+from build_executor.files import read_untrusted
+from build_executor.models import Finding, Release, Workspace
+from build_executor.phases import Phase
+from build_executor.sandbox import Confinement, Sandbox
+from build_executor.settings import Settings
+from build_executor.spec.contract import Contract
+from build_executor.workspace import pack, unpack
+
+RELEASE_ARCHIVE = "release.tar.gz"
+
+_LINT_SECONDS = 60
+_TEST_SECONDS = 240
+_LARGEST_REPORT = 16 * 1024 * 1024
+_MOST_FINDINGS = 30
+_NO_TESTS = 5  # pytest's exit code
+_RULES = "E9,F,B,ASYNC"  # what is wrong, not what is ugly
+_IGNORED_RULES = "B008"  # FastAPI's Depends() is meant to be called in a default
+
+_log = logging.getLogger(__name__)
+
+
+def build_release(
+    workspace: Workspace, contract: Contract, sandbox: Sandbox, settings: Settings
+) -> Release:
+    """The release that the workspace's source makes; BuildFailed with findings if it makes none."""
+    journal: list[str] = []
+    try:
+        return _build(workspace, contract, sandbox, settings, journal)
+    finally:
+        text = "\n".join(journal).encode("utf-8", "replace")
+        ArtifactStore(settings.artifacts).write(workspace.build_id, artifacts.BUILD_LOG, text)
+
+
+def fix_build(workspace: Workspace, findings: tuple[Finding, ...], settings: Settings) -> bool:
+    """Repair what a machine can: ruff's safe fixes, the lock; whether anything changed."""
+    draft = workspace.path / "fixing.tar.gz"
+    before = pack(workspace.source, draft)
+    _ruff("check", "--fix-only", "--exit-zero", folder=workspace.source)
+    if any(finding.rule == "unlocked" for finding in findings):
+        _lock(workspace, settings)
+    changed = pack(workspace.source, draft) != before
+    draft.unlink()
+    return changed
+
+
+def _build(
+    workspace: Workspace,
+    contract: Contract,
+    sandbox: Sandbox,
+    settings: Settings,
+    journal: list[str],
+) -> Release:
+    _check_style(workspace, journal)
+    report_progress(Phase.BUILD, 10, "checked the source with ruff")
+    environment = workspace.path / "environment"
+    requirements = workspace.source / "requirements.txt"
+    journal.append(provide_environment(requirements, environment, settings))
+    report_progress(Phase.BUILD, 40, "installed the locked dependencies")
+    archive = ArtifactStore(settings.artifacts).path(workspace.build_id, RELEASE_ARCHIVE)
+    digest = pack(workspace.source, archive)
+    _test(workspace, archive, sandbox, journal)
+    release = Release(
+        id=f"{contract.version}-{digest[:12]}",
+        build_id=workspace.build_id,
+        service=contract.service,
+        version=contract.version,
+        port=contract.port,
+        archive=archive,
+        digest=digest,
+        contract_file=workspace.contract_file,
+        environment=environment,
+    )
+    report_progress(Phase.BUILD, 100, f"packed release {release.id}")
+    return release
+
+
+def _lock(workspace: Workspace, settings: Settings) -> None:
+    try:
+        lock_requirements(workspace.source / "requirements.txt", settings)
+    except CommandFailed as error:
+        _log.warning("the requirements cannot be locked: %s", error)
+
+
+def _check_style(workspace: Workspace, journal: list[str]) -> None:
+    report = workspace.path / "ruff.json"
+    try:
+        _ruff(
+            *("check", "--output-format", "json", "--output-file", str(report)),
+            folder=workspace.source,
+        )
+    except CommandFailed as error:
+        findings = _ruff_findings(report, workspace.source, error)
+        journal.extend(map(str, findings))
+        raise BuildFailed(f"ruff found {len(findings)} faults", findings) from error
+
+
+def _ruff(*arguments: str, folder: Path) -> None:
+    """Isolated: a configuration that came with the source must not soften the rules."""
+    ruff = Path(sysconfig.get_path("scripts")) / "ruff"
+    rules = ("--isolated", "--no-cache", "--select", _RULES, "--ignore", _IGNORED_RULES)
+    command.run([str(ruff), *arguments, *rules, "--quiet", "."], timeout=_LINT_SECONDS, cwd=folder)
+
+
+def _ruff_findings(report: Path, source: Path, error: CommandFailed) -> tuple[Finding, ...]:
+    try:
+        faults = json.loads(report.read_bytes())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return (Finding(gate="ruff", rule="failed", message=str(error)),)
+    return tuple(
+        Finding(
+            gate="ruff",
+            rule=fault["code"] or "syntax",
+            message=fault["message"],
+            file=str(Path(fault["filename"]).relative_to(source)),
+            line=fault["location"]["row"],
+        )
+        for fault in faults[:_MOST_FINDINGS]
+    )
+
+
+def _test(workspace: Workspace, archive: Path, sandbox: Sandbox, journal: list[str]) -> None:
+    staged = unpack(archive, workspace.path / "staged")
+    reports = workspace.path / "reports"
+    reports.mkdir(exist_ok=True)
+    report = reports / "tests.xml"
+    report.unlink(missing_ok=True)
+    python = workspace.path / "environment" / "bin" / "python"
+    confinement = Confinement(
+        workdir=staged,
+        readable=(workspace.path / "environment",),
+        writable=(reports,),
+        environment={"PYTHONDONTWRITEBYTECODE": "1", "DATA_DIR": str(reports)},
+    )
+    options = ("-q", "-p", "no:cacheprovider", "--tb=short", f"--junitxml={report}")
+    argv = (str(python), "-m", "pytest", *options)
+    try:
+        journal.append(sandbox.run(argv, confinement, timeout=_TEST_SECONDS).output)
+    except CommandFailed as error:
+        journal.append(error.output)
+        findings = test_findings(report, error)
+        raise BuildFailed(f"{len(findings)} tests failed in {sandbox.name}", findings) from error
+    _log.info("%s in %s", _summary(journal[-1]), sandbox.name)
+
+
+def test_findings(report: Path, error: CommandFailed) -> tuple[Finding, ...]:
+    """What pytest's machine-readable report says went wrong; the output's tail if there is none."""
+    cases = _failed_cases(report)
+    if cases:
+        return tuple(cases[:_MOST_FINDINGS])
+    rule = "no-tests" if error.exit_code == _NO_TESTS else "failed"
+    return (Finding(gate="pytest", rule=rule, message=str(error)),)
+
+
+def _failed_cases(report: Path) -> list[Finding]:
+    content = read_untrusted(report, _LARGEST_REPORT)
+    try:
+        tree = ET.fromstring(content or b"")  # noqa: S314 - expat >= 2.4.1 stops entity expansion
+    except ET.ParseError:
+        return []
+    return [
+        Finding(
+            gate="pytest",
+            rule=case.get("name", "?"),
+            message=_reason(problem),
+            file=f"{case.get('classname', '?').replace('.', '/')}.py",
+        )
+        for case in tree.iter("testcase")
+        for problem in (*case.iter("failure"), *case.iter("error"))
+    ]
+
+
+def _reason(problem: ET.Element) -> str:
+    """The message and the last lines of the traceback: what the next attempt needs to know."""
+    tail = [line for line in (problem.text or "").splitlines() if line.strip()][-4:]
+    return " / ".join([problem.get("message", "")[:300], *tail])[:1000]
+
+
+def _summary(output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
+    return lines[-1].strip("= ") if lines else "no output"
