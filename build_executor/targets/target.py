@@ -1,0 +1,69 @@
+"""Where a release runs, as the deployment algorithm sees it: one small protocol.
+
+Implementations combine a shell, a runtime and a switch. Every verb may be repeated: what is
+already so is left alone, which is how a killed deployment is finished or undone by another process.
+"""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from build_executor.models import Release
+from build_executor.targets.state import ServiceState
+
+
+class Ledger(Protocol):
+    """The state of one service, for as long as its deploy lock is held."""
+
+    @property
+    def state(self) -> ServiceState:
+        """What was recorded last."""
+        ...
+
+    def record(self, state: ServiceState) -> None:
+        """Keep `state`, whole or not at all; refused (DeployLocked) if the lock was lost."""
+        ...
+
+
+class Target(Protocol):
+    """A place where releases of services are installed, run and given traffic.
+
+    Verbs raise DeploymentFailed when they cannot do what they promise.
+    """
+
+    name: str
+    keep_releases: int
+
+    def locked(self, service: str, build_id: str) -> AbstractContextManager[Ledger]:
+        """The deploy lock of this service; waits a bounded time, then raises DeployLocked."""
+        ...
+
+    def read(self, service: str) -> ServiceState:
+        """What is recorded of this service, without the lock; empty for an unknown one."""
+        ...
+
+    def reserve_port(self, service: str, wanted: int | None) -> int:
+        """The service's public port: the wanted one, or one that is allocated once and kept.
+
+        Refused when somebody else has it; nothing is changed then.
+        """
+        ...
+
+    def install(self, release: Release) -> None:
+        """Put the release beside the others; it is not started and takes no traffic."""
+        ...
+
+    def start(self, service: str, release_id: str) -> str:
+        """The private address of the running release, once it answers with its own marker."""
+        ...
+
+    def switch(self, service: str, release_id: str, port: int) -> str:
+        """Move the public port to this release; its public address, once it answers there."""
+        ...
+
+    def stop(self, service: str, release_id: str) -> None:
+        """Let its last requests end, then end its process; the release stays installed."""
+        ...
+
+    def archive(self, service: str, release_id: str) -> None:
+        """Take the release off: its traffic if it has any, its process, its files; logs stay."""
+        ...
