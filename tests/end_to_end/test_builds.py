@@ -1,0 +1,202 @@
+"""The main job, for real: what an operator, a mesh service and a crash can do to a build."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import httpx
+import psutil
+import pytest
+
+from build_executor.models import BuildRecord
+from build_executor.phases import Phase
+from tests.end_to_end.stack import ROOT, Stack
+
+pytestmark = pytest.mark.full
+
+PAYMENT_PROCESSOR = str(ROOT / "examples" / "payment-processor" / "SPEC.md")
+
+# Only the instance that would take traffic has its data in the service's shared folder.
+NEVER_HEALTHY_WHEN_LIVE = """
+import os
+if "shared" in os.environ.get("DATA_DIR", ""):
+    raise SystemExit("sabotaged by a test")
+"""
+BROKEN_BUSINESS_WHEN_LIVE = """
+import os
+from starlette.responses import JSONResponse
+if "shared" in os.environ.get("DATA_DIR", ""):
+    @app.middleware("http")
+    async def sabotage(request, call_next):
+        if request.url.path.startswith("/notes"):
+            return JSONResponse({"detail": "sabotaged by a test"}, status_code=500)
+        return await call_next(request)
+"""
+
+
+def sabotage(stack: Stack, build_id: str, code: str) -> None:
+    main = stack.home / "var" / "builds" / build_id / "source" / "app" / "main.py"
+    main.write_text(main.read_text(encoding="utf-8") + code, encoding="utf-8")
+
+
+def approve(stack: Stack, build_id: str, *, approved: bool = True) -> httpx.Response:
+    answer = {"approved": approved, "notes": "said by a test"}
+    return stack.http.post(f"/builds/{build_id}/approve", json=answer)
+
+
+def live(stack: Stack, spec_path: str) -> tuple[str, dict[str, object]]:
+    """Build the SPEC to the end; the service's address and the finished build."""
+    build = stack.finished(stack.submit(spec_path))
+    assert build["status"] == "completed", build
+    return build["deployment_urls"]["local"], build
+
+
+def release_of(url: str) -> str:
+    return str(httpx.get(f"{url}/health", timeout=10).json()["release"])
+
+
+def test_the_example_becomes_a_running_service(stack: Stack) -> None:
+    build_id = stack.submit(PAYMENT_PROCESSOR)
+
+    events = list(stack.events(build_id))
+    build = stack.status(build_id)
+
+    started = [event["phase"] for event in events if event["event_type"] == "phase_start"]
+    assert started == [phase.value for phase in Phase if phase is not Phase.QUEUED]
+    assert events[-1]["status"] == build["status"] == "completed"
+    assert {phase["status"] for phase in build["phases"].values()} == {"completed"}
+    assert list(build["phases"]) == [phase.value for phase in Phase]
+    health = httpx.get(build["deployment_urls"]["local"] + "/health", timeout=10).json()
+    assert health["status"] == "active"
+    assert {"build.log", "contract.json", "SPEC.md"} <= set(build["artifacts"])
+
+
+def test_a_redeploy_keeps_the_data(stack: Stack, notes: Callable[[str], str]) -> None:
+    url, _ = live(stack, notes("1.0.0"))
+    note = httpx.post(f"{url}/notes", json={"title": "milk", "text": "two litres"}).json()
+    before = release_of(url)
+
+    again, _ = live(stack, notes("1.1.0"))
+
+    assert again == url
+    assert release_of(url) != before
+    assert httpx.get(f"{url}/notes/{note['note_id']}").json() == note
+
+
+@pytest.mark.parametrize("damage", [NEVER_HEALTHY_WHEN_LIVE, BROKEN_BUSINESS_WHEN_LIVE])
+def test_a_broken_deploy_leaves_the_old_version_live(
+    stack: Stack, notes: Callable[[str], str], damage: str
+) -> None:
+    url, _ = live(stack, notes("1.0.0"))
+    before = release_of(url)
+    build_id = stack.submit(notes("1.1.0"), approval_mode="checkpoints")
+    stack.awaiting(build_id)
+    sabotage(stack, build_id, damage)
+
+    approve(stack, build_id)
+    stack.until(build_id, lambda build: build["phases"]["verification"]["status"] == "completed")
+    stack.awaiting(build_id)
+    approve(stack, build_id)
+    build = stack.finished(build_id)
+
+    assert build["status"] == "failed"
+    assert build["error"]["state"] == "failed_deployment"
+    assert release_of(url) == before
+    assert httpx.get(f"{url}/notes").status_code == 200
+
+
+def test_a_rejected_build_changes_nothing(stack: Stack, notes: Callable[[str], str]) -> None:
+    url, _ = live(stack, notes("1.0.0"))
+    before = release_of(url)
+    build_id = stack.submit(notes("1.1.0"), approval_mode="final")
+    stack.awaiting(build_id)
+
+    answer = approve(stack, build_id, approved=False)
+    build = stack.finished(build_id)
+
+    assert answer.status_code == 200
+    assert build["status"] == "failed"
+    assert build["error"]["state"] == "failed_approval"
+    assert "said by a test" in build["error"]["reason"]
+    assert release_of(url) == before
+
+
+def test_a_first_deploy_that_is_approved_goes_live(
+    stack: Stack, notes: Callable[[str], str]
+) -> None:
+    build_id = stack.submit(notes("1.0.0"), approval_mode="final")
+    waiting = stack.awaiting(build_id)
+
+    answer = approve(stack, build_id)
+    build = stack.finished(build_id)
+
+    assert waiting["status"] == "awaiting_approval"
+    assert answer.json()["next_phase"] == "deployment"
+    assert build["status"] == "completed"
+    assert approve(stack, build_id).status_code == 409
+
+
+def test_a_cancelled_build_leaves_the_old_version_live(
+    stack: Stack, notes: Callable[[str], str]
+) -> None:
+    url, _ = live(stack, notes("1.0.0"))
+    before = release_of(url)
+    build_id = stack.submit(notes("1.1.0"))
+    stack.until(build_id, lambda build: build["phases"]["build"]["status"] == "running")
+
+    answer = stack.http.post(f"/builds/{build_id}/cancel", json={"reason": "changed my mind"})
+    build = stack.until(build_id, lambda build: build["completed_at"] is not None)
+
+    assert answer.json()["status"] == "cancelled"
+    assert answer.json()["cancellation_reason"] == "changed my mind"
+    assert build["status"] == "cancelled"
+    assert release_of(url) == before
+    assert not (stack.home / "var" / "builds" / build_id).exists()
+
+
+def test_an_operator_rolls_back_a_build_that_worked(
+    stack: Stack, notes: Callable[[str], str]
+) -> None:
+    url, _ = live(stack, notes("1.0.0"))
+    first = release_of(url)
+    _, second = live(stack, notes("1.1.0"))
+
+    answer = stack.http.post(f"/builds/{second['build_id']}/rollback")
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["rollback_status"] == "success"
+    assert answer.json()["previous_version_restored"] is True
+    assert answer.json()["service_health"] == "active"
+    assert release_of(url) == first
+
+
+def test_a_killed_build_is_failed_and_cleaned_up(
+    stack: Stack, notes: Callable[[str], str]
+) -> None:
+    url, _ = live(stack, notes("1.0.0"))
+    before = release_of(url)
+    build_id = stack.submit(notes("1.1.0"))
+    stack.until(build_id, lambda build: build["phases"]["build"]["status"] == "running")
+    folder = stack.home / "var" / "artifacts" / build_id
+    record = BuildRecord.model_validate_json((folder / "build.json").read_bytes())
+    children = psutil.Process(record.owner.pid).children(recursive=True)
+
+    os.kill(record.owner.pid, signal.SIGKILL)
+    build = stack.finished(build_id, within=60)
+
+    assert build["status"] == "failed"
+    assert release_of(url) == before
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+
+
+def test_three_builds_run_at_once_and_the_fourth_waits(
+    stack: Stack, notes: Callable[[str], str]
+) -> None:
+    ids = [stack.submit(notes(f"1.0.{n}"), deploy_local=False) for n in range(4)]
+
+    statuses = [stack.status(build_id)["status"] for build_id in ids]
+    builds = [stack.finished(build_id) for build_id in ids]
+
+    assert "queued" in statuses
+    assert {build["status"] for build in builds} == {"completed"}
+    assert {build["phases"]["deployment"]["status"] for build in builds} == {"skipped"}
