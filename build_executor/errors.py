@@ -2,6 +2,7 @@
 
 BuildExecutorError
 ├── CommandFailed             a process answered with a non-zero exit code, or ran out of time
+├── NoAnswer                  a service gave no usable answer in time
 ├── InvalidSettings           a setting is missing or makes no sense
 ├── SpecUnreadable            the SPEC is missing, outside the roots, too large, or not text
 ├── SpecRefused               the SPEC was read, but it does not describe one HTTP service
@@ -41,6 +42,17 @@ class CommandFailed(BuildExecutorError):
         how = "ran out of time" if self.exit_code is None else f"exited with {self.exit_code}"
         tail = "\n".join(self.output.strip().splitlines()[-20:])
         return f"`{self.argv[0]}` {how}: {tail or 'no output'}"
+
+
+class NoAnswer(BuildExecutorError):
+    """A service could not be reached, or its answer did not end in time, or is far too large."""
+
+    def __init__(self, method: str, url: str, reason: str) -> None:
+        super().__init__(method, url, reason)
+        self.method, self.url, self.reason = method, url, reason
+
+    def __str__(self) -> str:
+        return f"no answer to {self.method} {self.url}: {self.reason}"
 
 
 class InvalidSettings(BuildExecutorError):
