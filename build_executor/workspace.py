@@ -14,6 +14,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from build_executor.artifacts import SOURCE_ARCHIVE, ArtifactStore
 from build_executor.files import write_atomically
 from build_executor.models import Workspace
 from build_executor.settings import Settings
@@ -41,6 +42,14 @@ def remove_workspace(build_id: str, settings: Settings) -> None:
         folder.unlink()
     elif folder.exists():
         shutil.rmtree(folder)  # refuses to follow links, also ones swapped in meanwhile
+
+
+def close_workspace(build_id: str, settings: Settings) -> None:
+    """Keep the build's source as an artifact, then delete its workspace; may be repeated."""
+    source = _folder(build_id, settings) / "source"
+    if source.is_dir():
+        pack(source, ArtifactStore(settings.artifacts).path(build_id, SOURCE_ARCHIVE))
+    remove_workspace(build_id, settings)
 
 
 def pack(source: Path, archive: Path) -> str:

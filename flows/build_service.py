@@ -18,6 +18,7 @@ from build_executor.models import (
     Workspace,
 )
 from build_executor.phases import Checkpoint, Phase
+from build_executor.rollback import Cause
 from build_executor.spec.contract import Contract
 from flows.checkpoints import checkpoint
 from flows.progress import phase, progress_kept_in
@@ -54,13 +55,19 @@ def build_service(request: BuildRequest, spec_digest: str | None = None) -> Stat
             ask(Checkpoint.BEFORE_DEPLOYMENT, request, release_evidence(verified))
             go_live(verified, contract, request)
         except BaseException as error:
-            roll_back(build_id, str(error) or type(error).__name__, return_state=True)
+            roll_back(build_id, _cause(error), return_state=True)
             if isinstance(error, PhaseFailed):
                 return Failed(name=error.state.value, message=str(error))
             raise
         finally:
             clean_up(build_id)
     return None
+
+
+def _cause(error: BaseException) -> Cause:
+    if isinstance(error, PhaseFailed):
+        return Cause(phase=error.state.removeprefix("failed_"), reason=str(error))
+    return Cause(reason=f"{type(error).__name__}: {error}")
 
 
 def generate(
@@ -126,6 +133,6 @@ def _built_release(contract: Contract, workspace: Workspace) -> Release:
         try:
             return build_release(workspace, contract, attempt)
         except BuildFailed as error:
-            if not fix_build(workspace, contract, error.findings, attempt):
+            if not fix_build(workspace, error.findings, attempt):
                 raise
     return build_release(workspace, contract, BUILD_FIXES + 1)

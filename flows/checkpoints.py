@@ -1,7 +1,7 @@
 """Where a build waits for a person, and what the person answers.
 
-The wait is Prefect's own pause with a typed input, so the answer may come from Prefect's UI or from
-the adapter. Each checkpoint has a key of its own: Prefect reuses the old answer of a key that fired.
+The wait is Prefect's own pause with a typed input, so the answer may come from Prefect's UI or
+from the adapter. Each checkpoint has a key of its own: Prefect reuses the answer of a used key.
 """
 
 from prefect import pause_flow_run
@@ -44,7 +44,7 @@ def _ask(place: Checkpoint, timeout: int, evidence: str) -> Approval:
             wait_for_input=Approval.with_initial_data(description=evidence),
             timeout=timeout,
             poll_interval=_POLL_SECONDS,
-            key=place.value,
+            key=place.value.replace("_", "-"),  # Prefect refuses underscores
         )
     except FlowPauseTimeout as error:
         waited = f"nobody answered at the checkpoint {place} within {timeout} s"

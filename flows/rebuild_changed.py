@@ -11,7 +11,7 @@ BUILD_DEPLOYMENT = "build-service/local"
 
 @flow(name="rebuild-changed")
 def rebuild_changed() -> list[str]:
-    """Submit a build for each service whose SPEC changed since its newest build; their build ids."""
+    """Submit a build of each service whose SPEC changed since its newest one; their build ids."""
     wiring.prepare_logs()
     changed = changed_specs(wiring.store(), wiring.settings().spec_roots)
     for spec in changed:

@@ -3,6 +3,7 @@
 from prefect import flow
 
 from build_executor.models import RollbackReport
+from build_executor.rollback import Cause
 from tasks import wiring
 from tasks.clean_up import clean_up
 from tasks.roll_back import roll_back
@@ -15,6 +16,6 @@ def roll_back_service(build_id: str, reason: str = "asked for by an operator") -
     The report is also kept as the build's artifact `rollback.json`.
     """
     wiring.prepare_logs()
-    report = roll_back(build_id, reason)
+    report = roll_back(build_id, Cause(event="build_rolled_back", reason=reason))
     clean_up(build_id)
     return report

@@ -1,7 +1,5 @@
 """Phase 3: install, lint, test, pack; and the mechanical repair between two tries."""
 
-from collections.abc import Sequence
-
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -31,9 +29,8 @@ def build_release(workspace: Workspace, contract: Contract, attempt: int) -> Rel
 )
 def fix_build(
     workspace: Workspace,
-    contract: Contract,
-    findings: Sequence[Finding],
+    findings: tuple[Finding, ...],
     attempt: int,  # noqa: ARG001 - names the task run
 ) -> bool:
     """Whether anything could be repaired, so that another try makes sense."""
-    return building.fix_build(workspace, contract, wiring.generator(), findings)
+    return building.fix_build(workspace, findings, wiring.settings())

@@ -1,4 +1,4 @@
-"""Phase 7: the service says through its public address that it is active, and which release it is."""
+"""Phase 7: the service says at its public address that it is active, and which release it is."""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE

@@ -4,18 +4,21 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from build_executor import artifacts
-from build_executor.models import BuildRecord, RollbackReport
-from build_executor.rollback import Mesh, roll_back_build
+from build_executor.models import BuildRecord, Registration, RollbackReport
+from build_executor.rollback import NOTHING_TO_UNDO, Cause, Mesh, roll_back_build
 from tasks import wiring
 
 
 @task(name="roll_back", cache_policy=NO_CACHE, timeout_seconds=300)
-def roll_back(build_id: str, reason: str) -> RollbackReport:
+def roll_back(build_id: str, cause: Cause) -> RollbackReport:
     """What is live after the roll-back of this build; safe to call at any moment, twice too."""
     store = wiring.store()
     record = store.read_value(build_id, artifacts.BUILD_RECORD, BuildRecord)
+    if record is None:
+        return NOTHING_TO_UNDO
+    registered = store.read_value(build_id, artifacts.REGISTRATION, Registration)
     targets = [wiring.target(name) for name in wiring.configured_targets()]
-    mesh = Mesh(registry=wiring.registry(), notify=wiring.notifier())
-    report = roll_back_build(build_id, record, targets, mesh, reason)
+    mesh = Mesh(registry=wiring.registry(), notify=wiring.notify)
+    report = roll_back_build(record, registered, targets, mesh, cause)
     store.write_value(build_id, artifacts.ROLLBACK_REPORT, report)
     return report

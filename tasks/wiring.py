@@ -11,6 +11,7 @@ from build_executor import settings as settings_module
 from build_executor.artifacts import ArtifactStore
 from build_executor.deployment import Gate
 from build_executor.generators import GENERATORS, Generator
+from build_executor.mesh.messages import BuildEvent, notify_sovereign_factory
 from build_executor.mesh.registry import Registry, open_registry
 from build_executor.models import BuildRecord, BuildRequest, Check
 from build_executor.sandbox import Sandbox, open_sandbox
@@ -78,6 +79,16 @@ def gate(contract: Contract, release_id: str) -> Gate:
         return live_checks(url, contract, release_id)
 
     return check
+
+
+def configured_targets() -> list[str]:
+    """The names of the targets that this installation can deploy to."""
+    return ["local"]
+
+
+def notify(event: BuildEvent) -> bool:
+    """Tell sovereign-factory, if it is configured; whether it listened."""
+    return notify_sovereign_factory(settings(), event)
 
 
 def registry() -> Registry:
