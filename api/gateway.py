@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import PrefectClient
@@ -20,10 +19,11 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 
 from api.errors import ApiError, NotRegistered, PrefectAway
-from api.runs import LogLine, Page, Resumption, Run, RunFilter, State, StateType, TaskRun
+from api.runs import LogLine, Page, Resumption, Run, RunFilter, State, StateType, TaskRun, run_id
 
 if TYPE_CHECKING:
-    from prefect.client.orchestration.base import HTTP_METHODS, ServerRoutes
+    from prefect.client.orchestration.base import HTTP_METHODS
+    from prefect.client.orchestration.routes import ServerRoutes
 
 Json = dict[str, Any]
 
@@ -131,12 +131,13 @@ class Gateway:
         key = f"roll-back:{build_id}:{len(earlier)}"
         return await self._create(ROLL_BACK_DEPLOYMENT, parameters, [tag], key)
 
-    async def read(self, run_id: str) -> Run | None:
+    async def read(self, any_id: str) -> Run | None:
         """One run; None if Prefect has none of this id."""
-        try:
-            answer = await self._get("/flow_runs/{id}", id=str(UUID(run_id)))
-        except ValueError:
+        known = run_id(any_id)
+        if known is None:
             return None
+        try:
+            answer = await self._get("/flow_runs/{id}", id=known)
         except Refused as error:
             if error.code_of_prefect == HTTPStatus.NOT_FOUND:
                 return None
@@ -178,22 +179,22 @@ class Gateway:
         items = await self._all("/task_runs/filter", body)
         return [TaskRun.model_validate(item) for item in items]
 
-    async def logs(self, run_id: str, after: datetime | None) -> list[LogLine]:
+    async def logs(self, flow_run_id: str, after: datetime | None) -> list[LogLine]:
         """All lines of a run's log at or after a moment, in order of time."""
-        which: Json = {"flow_run_id": {"any_": [run_id]}}
+        which: Json = {"flow_run_id": {"any_": [flow_run_id]}}
         if after is not None:
             which["timestamp"] = {"after_": after.isoformat()}
         items = await self._all("/logs/filter", {"logs": which, "sort": "TIMESTAMP_ASC"})
         return [LogLine.model_validate(item) for item in items]
 
-    async def resume(self, run_id: str, answer: Mapping[str, Any]) -> Resumption:
+    async def resume(self, flow_run_id: str, answer: Mapping[str, Any]) -> Resumption:
         """Hand an answer to a paused run; Prefect says in the body, not the code, what came of it.
 
         Between the pause and the saving of its form Prefect refuses for some milliseconds.
         """
         for _ in range(_SCHEMA_ATTEMPTS):
             result = await self._post(
-                "/flow_runs/{id}/resume", {"run_input": dict(answer)}, id=run_id
+                "/flow_runs/{id}/resume", {"run_input": dict(answer)}, id=flow_run_id
             )
             reason = (result.get("details") or {}).get("reason") or ""
             if "schema not found" not in reason:
@@ -202,30 +203,30 @@ class Gateway:
         outcomes = {"ACCEPT": Resumption.ACCEPTED, "ABORT": Resumption.NOT_PAUSED}
         return outcomes.get(result["status"], Resumption.INVALID)
 
-    async def cancel(self, run_id: str, reason: str) -> State:
+    async def cancel(self, flow_run_id: str, reason: str) -> State:
         """Ask for the run's end; the state it is in then. A waiting run is cancelled at once."""
-        return await self._set_state(run_id, StateType.CANCELLING, reason)
+        return await self._set_state(flow_run_id, StateType.CANCELLING, reason)
 
-    async def force(self, run_id: str, state: StateType, reason: str) -> State:
+    async def force(self, flow_run_id: str, state: StateType, reason: str) -> State:
         """Declare a run crashed or cancelled that nobody works on any more."""
-        return await self._set_state(run_id, state, reason, force=True)
+        return await self._set_state(flow_run_id, state, reason, force=True)
 
-    async def set_tags(self, run_id: str, tags: list[str]) -> None:
+    async def set_tags(self, flow_run_id: str, tags: list[str]) -> None:
         """Replace the run's tags."""
-        await self._request("PATCH", "/flow_runs/{id}", {"tags": tags}, {"id": run_id})
+        await self._request("PATCH", "/flow_runs/{id}", {"tags": tags}, {"id": flow_run_id})
 
     async def is_ready(self) -> None:
         """Return if Prefect's API answers and its database does."""
         await self._get("/ready")
 
     async def _set_state(
-        self, run_id: str, state: StateType, reason: str, *, force: bool = False
+        self, flow_run_id: str, state: StateType, reason: str, *, force: bool = False
     ) -> State:
         wanted = {"type": state.value, "name": state.value.capitalize(), "message": reason}
         body = {"state": wanted, "force": force}
-        result = await self._post("/flow_runs/{id}/set_state", body, id=run_id)
+        result = await self._post("/flow_runs/{id}/set_state", body, id=flow_run_id)
         if result.get("state") is None:
-            result = await self._get("/flow_runs/{id}", id=run_id)
+            result = await self._get("/flow_runs/{id}", id=flow_run_id)
         return State.model_validate(result["state"])
 
     async def _create(

@@ -7,10 +7,19 @@ specification's JSON; whoever changes either of the two only has to know this fi
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 SERVICE_TAG = "service:"
+
+
+def run_id(text: str) -> str | None:
+    """The text as Prefect writes the ids of runs; None if it is no UUID."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return None
 
 
 class Seen(BaseModel):

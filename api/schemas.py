@@ -5,7 +5,7 @@ Additions are marked as such; none of the specified fields is renamed or left ou
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
 
@@ -211,3 +211,18 @@ class SendAnswer(Answer):
     timestamp: Moment
     result: str
     detail: str = ""
+
+
+class ErrorDetail(Answer):
+    """What went wrong: `code` for programs, `message` for people."""
+
+    code: str
+    message: str
+    details: dict[str, JsonValue]
+
+
+class ErrorAnswer(Answer):
+    """Every answer that is not 2xx."""
+
+    status: Literal["error"] = "error"
+    error: ErrorDetail

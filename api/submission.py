@@ -1,0 +1,61 @@
+"""How a build is asked for, whoever asks: the SPEC is read and judged before anything is queued."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import Header
+
+from api.errors import ApiError
+from api.runs import Run
+from api.state import Adapter
+from build_executor.errors import InvalidSettings, SpecRefused, SpecUnreadable
+from build_executor.models import BuildRequest
+from build_executor.settings import Settings
+from build_executor.spec.derivation import derive_contract
+from build_executor.spec.source import keep_source, read_source
+from build_executor.targets import open_target
+
+MOST_METADATA = 50
+
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200, pattern=r"^[!-~]+$")
+]
+
+
+async def submit(adapter: Adapter, request: BuildRequest, key: str | None) -> Run:
+    """The queued build of this request; the same key gives the same build again.
+
+    ApiError 422 for a SPEC that cannot be read or built and for a target that is not configured;
+    409 if the key was used for another request.
+    """
+    service, digest = await asyncio.to_thread(_judged, adapter.settings, request)
+    parameters = {"request": request.model_dump(mode="json"), "spec_digest": digest}
+    run = await adapter.gateway.submit(parameters, service, key)
+    if run.parameters.get("request") != parameters["request"]:
+        raise ApiError(
+            409,
+            "IDEMPOTENCY_CONFLICT",
+            "this idempotency key was used for another request",
+            {"build_id": run.id},
+        )
+    return run
+
+
+def _judged(settings: Settings, request: BuildRequest) -> tuple[str, str]:
+    """The service and the kept SPEC's digest."""
+    if len(request.metadata) > MOST_METADATA:
+        raise ApiError(422, "INVALID_REQUEST", f"metadata has over {MOST_METADATA} entries")
+    try:
+        if request.deploy_production:
+            open_target("production", settings)
+        source = read_source(request.spec_path, settings.spec_roots)
+        contract = derive_contract(source.text)
+    except SpecUnreadable as error:
+        raise ApiError(422, "SPEC_UNREADABLE", str(error)) from error
+    except SpecRefused as error:
+        details = {"reason": error.reason, "line": error.line}
+        raise ApiError(422, "SPEC_REFUSED", str(error), details) from error
+    except InvalidSettings as error:
+        raise ApiError(422, "TARGET_NOT_CONFIGURED", str(error)) from error
+    keep_source(source, settings.specs)
+    return contract.service, source.digest
