@@ -1,10 +1,10 @@
 """Tell Prefect what this product can run: two work pools and the deployments of prefect.yaml.
 
-Idempotent: run it at every start and after every change of prefect.yaml.
+`python -m deployments.register`, with Prefect's own settings saying where Prefect is. Idempotent:
+run it at every start and after every change of prefect.yaml.
 """
 
 import sys
-from pathlib import Path
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
@@ -13,9 +13,9 @@ from prefect.workers.process import ProcessWorker
 
 from build_executor import command
 from build_executor.settings import inherited_environment
+from deployments.pools import ROOT, WORK_POOLS
 
-ROOT = Path(__file__).resolve().parent.parent
-WORK_POOLS = {"builds": 3, "operations": 5}
+_DEPLOY_SECONDS = 120.0
 
 
 def register() -> None:
@@ -26,7 +26,7 @@ def register() -> None:
     command.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         cwd=ROOT,
-        timeout=120,
+        timeout=_DEPLOY_SECONDS,
         environment={
             **inherited_environment(),
             "BUILD_EXECUTOR_ROOT": str(ROOT),
