@@ -8,6 +8,7 @@ import json
 import logging
 import sysconfig
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from pathlib import Path
 
 from build_executor import artifacts, command
@@ -22,8 +23,6 @@ from build_executor.sandbox import Confinement, Sandbox
 from build_executor.settings import Settings
 from build_executor.spec.contract import Contract
 from build_executor.workspace import pack, unpack
-
-RELEASE_ARCHIVE = "release.tar.gz"
 
 _LINT_SECONDS = 60
 _TEST_SECONDS = 240
@@ -48,7 +47,7 @@ def build_release(
         ArtifactStore(settings.artifacts).write(workspace.build_id, artifacts.BUILD_LOG, text)
 
 
-def fix_build(workspace: Workspace, findings: tuple[Finding, ...], settings: Settings) -> bool:
+def fix_build(workspace: Workspace, findings: Sequence[Finding], settings: Settings) -> bool:
     """Repair what a machine can: ruff's safe fixes, the lock; whether anything changed."""
     draft = workspace.path / "fixing.tar.gz"
     before = pack(workspace.source, draft)
@@ -73,7 +72,7 @@ def _build(
     requirements = workspace.source / "requirements.txt"
     journal.append(provide_environment(requirements, environment, settings))
     report_progress(Phase.BUILD, 40, "installed the locked dependencies")
-    archive = ArtifactStore(settings.artifacts).path(workspace.build_id, RELEASE_ARCHIVE)
+    archive = ArtifactStore(settings.artifacts).path(workspace.build_id, artifacts.RELEASE_ARCHIVE)
     digest = pack(workspace.source, archive)
     _test(workspace, archive, sandbox, journal)
     release = Release(

@@ -65,6 +65,10 @@ class HttpClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give its connections back."""
         self._http.close()
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Answer:

@@ -13,6 +13,6 @@ from tasks import wiring
 @task(name=Phase.VERIFICATION, cache_policy=NO_CACHE, timeout_seconds=300)
 def verify_release(release: Release, contract: Contract) -> VerifiedRelease:
     """The release with the checks it passed; VerificationFailed with findings otherwise."""
-    verified = verification.verify_release(release, contract, wiring.settings())
+    verified = verification.verify_release(release, contract, wiring.sandbox(), wiring.settings())
     wiring.store().write_value(release.build_id, artifacts.VERIFICATION_REPORT, verified)
     return verified

@@ -1,0 +1,184 @@
+"""A staged copy of a release has to honour its contract before the release may be deployed.
+
+The copy is what the archive holds, in folders of its own, on a port of its own, and under the
+release's id, so no older version that happens to run can pass for it. It is stopped in every case,
+and that it is gone is checked as well.
+"""
+
+import hashlib
+import logging
+import re
+import socket
+import subprocess  # noqa: TID251 - the type of a running process; nothing is started here
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from build_executor import command
+from build_executor.artifacts import VERIFICATION_LOG, ArtifactStore
+from build_executor.contract_checks import live_checks, staged_checks
+from build_executor.errors import CommandFailed, NoAnswer, VerificationFailed
+from build_executor.events import report_progress
+from build_executor.files import read_untrusted
+from build_executor.http_client import HttpClient
+from build_executor.mesh.verifier import MeshVerifier, Verdict
+from build_executor.models import Check, Finding, Release, VerifiedRelease
+from build_executor.phases import Phase
+from build_executor.sandbox import Confinement, Sandbox
+from build_executor.settings import Settings
+from build_executor.spec.contract import Contract
+from build_executor.workspace import unpack
+
+__all__ = ["live_checks", "staged_checks", "verify_release"]
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 5.0
+_POLL_SECONDS = 0.05
+_LOG_TAIL = 64 * 1024
+_PORT_LINE = re.compile(r"^(\s*port: int = )\d+$", re.MULTILINE)
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9._/-]+")  # the verifier puts it into a shell command
+_log = logging.getLogger(__name__)
+
+
+def verify_release(
+    release: Release, contract: Contract, sandbox: Sandbox, settings: Settings
+) -> VerifiedRelease:
+    """The release with the checks it passed; VerificationFailed with findings if it failed one."""
+    folder = settings.builds / release.build_id / "verification"
+    _refuse_tampered(release)
+    with _staged(release, folder, sandbox, settings) as url:
+        report_progress(Phase.VERIFICATION, 20, f"started a staged copy at {url}")
+        checks = staged_checks(url, contract, release.id)
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        message = f"{len(failed)} of {len(checks)} checks of the staged copy failed"
+        raise VerificationFailed(message, [_finding(check) for check in failed])
+    report_progress(Phase.VERIFICATION, 80, f"passed {len(checks)} checks")
+    opinion = _second_opinion(release, folder, settings)
+    report_progress(Phase.VERIFICATION, 100, f"verified {release.id}")
+    return VerifiedRelease(release=release, checks=(*checks, *opinion))
+
+
+def _refuse_tampered(release: Release) -> None:
+    try:
+        digest = hashlib.sha256(release.archive.read_bytes()).hexdigest()
+    except OSError as error:
+        raise VerificationFailed(f"the archive of {release.id} cannot be read: {error}") from error
+    if digest != release.digest:
+        raise VerificationFailed(f"the archive of {release.id} is not the one that was built")
+
+
+@contextmanager
+def _staged(release: Release, folder: Path, sandbox: Sandbox, settings: Settings) -> Iterator[str]:
+    """The address of a running copy of the release, which is stopped and proven gone afterwards."""
+    source, data, log = unpack(release.archive, folder / "source"), folder / "data", folder / "log"
+    data.mkdir(exist_ok=True)
+    log.unlink(missing_ok=True)
+    port = _free_port()
+    confinement = _confinement(release, source, data, port)
+    try:
+        process = sandbox.start(_argv(release.environment, port), confinement, log=log)
+    except CommandFailed as error:
+        raise VerificationFailed(f"the staged copy cannot be started: {error}") from error
+    try:
+        _wait_until_it_answers(f"http://127.0.0.1:{port}", process, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        command.stop(process)
+        ArtifactStore(settings.artifacts).write(release.build_id, VERIFICATION_LOG, _tail(log))
+        _prove_gone(port)
+
+
+def _argv(environment: Path, port: int) -> tuple[str, ...]:
+    options = ("--host", "127.0.0.1", "--port", str(port))
+    return (str(environment / "bin" / "python"), "-m", "uvicorn", "app.main:app", *options)
+
+
+def _confinement(release: Release, source: Path, data: Path, port: int) -> Confinement:
+    """REGISTRY_URL stays unset: a copy must not register itself."""
+    return Confinement(
+        workdir=source,
+        readable=(release.environment,),
+        writable=(data,),
+        environment={
+            "PORT": str(port),
+            "RELEASE_ID": release.id,
+            "DATA_DIR": str(data),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        host_network=True,
+    )
+
+
+def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    with HttpClient(url) as client:
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                client.get("/health")
+            except NoAnswer:
+                time.sleep(_POLL_SECONDS)
+            else:
+                return
+    how = "ended at once" if process.poll() is not None else "did not answer in 30 s"
+    tail = " / ".join(_tail(log).decode("utf-8", "replace").strip().splitlines()[-8:])
+    finding = Finding(gate="start", rule="health", message=tail or "no output")
+    raise VerificationFailed(f"the staged copy {how}", [finding])
+
+
+def _prove_gone(port: int) -> None:
+    deadline = time.monotonic() + _STOP_SECONDS
+    while _answers(port):
+        if time.monotonic() > deadline:
+            raise VerificationFailed(f"something of the staged copy still answers at port {port}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _tail(log: Path) -> bytes:
+    return (read_untrusted(log, 100 * _LOG_TAIL) or b"")[-_LOG_TAIL:]
+
+
+def _finding(check: Check) -> Finding:
+    return Finding(gate="contract", rule="operation", message=check.detail, operation=check.name)
+
+
+def _second_opinion(release: Release, folder: Path, settings: Settings) -> tuple[Check, ...]:
+    """The mesh verifier's, if one is configured; it decides only where the policy says so."""
+    if settings.verifier_url is None or settings.verifier_policy == "off":
+        return ()
+    try:
+        verdict = _asked(str(settings.verifier_url), release, folder)
+    except NoAnswer as error:
+        verdict = Verdict(decision=f"none: {error}")
+    if settings.verifier_policy == "required" and not verdict.approved:
+        raise VerificationFailed(f"the verifier's decision: {verdict.decision}", verdict.findings)
+    for finding in verdict.findings:
+        _log.warning("%s", finding)
+    return (Check(name="verifier", passed=True, detail=verdict.decision),)
+
+
+def _asked(url: str, release: Release, folder: Path) -> Verdict:
+    droplet = folder / "droplet"
+    if not _PLAIN_PATH.fullmatch(str(droplet)):
+        reason = "its path may hold letters, digits, `.`, `_` and `-` only: set BUILD_EXECUTOR_HOME"
+        raise NoAnswer("POST", f"{url}verify", f"the verifier cannot be given {droplet}: {reason}")
+    unpack(release.archive, droplet)
+    (droplet / ".venv").symlink_to(release.environment)
+    config = droplet / "app" / "config.py"
+    if config.is_file():  # it starts the service where the configuration says: on a port of its own
+        config.write_text(_PORT_LINE.sub(rf"\g<1>{_free_port()}", config.read_text(), count=1))
+    with MeshVerifier(url) as verifier:
+        return verifier.verify(droplet, release.service)
