@@ -45,7 +45,7 @@ class Assignment(Value):
     """How a field of a record gets its value when an operation changes the record."""
 
     field: str
-    source: Literal["literal", "now", "template", "parameter", "body", "count", "zero"]
+    source: Literal["literal", "now", "template", "parameter", "body", "count", "uptime"]
     value: JsonValue = None
 
 
@@ -57,6 +57,7 @@ class Counter(Value):
     field: str | None = None
     equals: JsonValue = None
     today: bool = False
+    matching: bool = Field(default=False, description="only the rows that the filters select")
     total_of: str | None = Field(default=None, description="summed instead of counted")
 
 
@@ -73,7 +74,8 @@ class Effect(Value):
     id_parameter: str | None = None
     parents: tuple[Reference, ...] = Field(default=(), description="path parameter -> resource")
     references: tuple[Reference, ...] = Field(default=(), description="body field -> resource")
-    assignments: tuple[Assignment, ...] = ()
+    assignments: tuple[Assignment, ...] = Field(default=(), description="what is stored")
+    answers: tuple[Assignment, ...] = Field(default=(), description="what is only answered")
     collection: str | None = Field(default=None, description="the list's key; None: a bare array")
     counters: tuple[Counter, ...] = ()
     target: JsonValue = Field(default=None, description="the status after a transition")

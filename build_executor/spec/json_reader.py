@@ -104,7 +104,7 @@ def _examples(text: str) -> Iterator[Example]:
 
 
 def _joined(label: list[str]) -> str:
-    return " ".join(line for line in label if line)[-200:]
+    return next((line for line in reversed(label) if line), "")[-200:]
 
 
 def _document(text: str, start: int) -> tuple[Node, int] | None:

@@ -9,7 +9,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from build_executor.spec.contract import Shape
-from build_executor.spec.shapes import nullable
+from build_executor.spec.shapes import is_type, nullable
 
 _SCALARS: dict[str, Shape] = {
     "str": {"type": "string"},
@@ -106,7 +106,7 @@ def _comment(line: str) -> str:
 
 def _commented(shape: Shape, comment: str) -> Shape:
     """`status: str  # queued, running, failed` says which words there are."""
-    if shape.get("type") not in {"string", ["string", "null"]} or "format" in shape:
+    if not is_type(shape, "string") or "format" in shape:
         return shape
     parts = re.split(r"\s*(?:,|\||/| or )\s*", comment.strip().rstrip("."))
     words = [match[1] for part in parts if (match := _WORDS.fullmatch(part.strip()))]

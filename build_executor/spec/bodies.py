@@ -1,0 +1,136 @@
+"""Which body is the request and which the answer, and which fields they have."""
+
+import re
+
+from build_executor.spec.contract import Note, Shape
+from build_executor.spec.drafts import Body, Draft
+from build_executor.spec.places import segments
+from build_executor.spec.python_models import PythonModel
+from build_executor.spec.shapes import guess, nullable, object_of, properties, required
+from build_executor.spec.verbs import ENTRY_VERBS
+
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_ANSWERED = re.compile(r".*_(?:at|url)$|^(?:success|message|created|updated|result|total)$")
+_ENOUGH = 0.6
+_LEAST_SHARED = 2
+_OFTEN_OPTIONAL = re.compile(
+    r"metadata|notes?$|reason$|comment|description|tags$|options|config$|payload$|meta$|context"
+    r"|priority|_url$|callback|limit|optional|nickname|avatar|bio$"
+)
+
+
+def settle_bodies(draft: Draft, notes: list[Note]) -> None:
+    """Decides for blocks without a label whether they are the request or the answer."""
+    for body in draft.unlabelled:
+        if draft.is_stream:
+            return
+        if draft.method not in _WITH_BODY or draft.request is not None:
+            draft.response = draft.response or body
+        elif draft.response is not None or len(draft.unlabelled) > 1:
+            draft.request = body
+        elif _reads_as_answer(draft, body):
+            draft.response = body
+            notes.append(_note(draft, body, "answer"))
+        else:
+            draft.request = body
+            notes.append(_note(draft, body, "request"))
+
+
+def _note(draft: Draft, body: Body, role: str) -> Note:
+    message = f"its only JSON block has no label and is taken as the {role}"
+    return Note(line=body.line, message=message, operation=draft.label)
+
+
+def _reads_as_answer(draft: Draft, body: Body) -> bool:
+    """An id from the path, a time or a status is what a service says, not what it is told."""
+    names = set(properties(body.shape))
+    in_path = {part[1:-1] for part in segments(draft.path) if part.startswith("{")}
+    if names & in_path:
+        return True
+    creates = segments(draft.path)[-1:] and segments(draft.path)[-1] in ENTRY_VERBS
+    answered = [name for name in names if _ANSWERED.match(name)]
+    has_state = "status" in names and any(name.endswith("_id") or name == "id" for name in names)
+    return bool(has_state or (len(answered) > 1 and not creates))
+
+
+def best_model(
+    models: dict[str, PythonModel], names: list[str], *, request: bool
+) -> PythonModel | None:
+    """The class that has most of these fields; for a request one that is named so wins a tie."""
+    scored = []
+    for model in models.values():
+        shared = len(set(names) & set(model.fields))
+        if names and shared / len(names) >= _ENOUGH and shared >= min(_LEAST_SHARED, len(names)):
+            is_request = bool(
+                re.search(r"Request|Create|Input|Payload|New|Submission$", model.name)
+            )
+            surplus = len(set(model.fields) - set(names))
+            scored.append((shared, is_request == request, -surplus, -model.line, model.name))
+    return models[max(scored)[4]] if scored else None
+
+
+def request_shape(draft: Draft, models: dict[str, PythonModel]) -> Shape | None:
+    """The shape of the request's body with its required fields; None if there is no body."""
+    if draft.method not in _WITH_BODY and not (draft.exact and draft.request):
+        return None
+    if draft.exact:
+        return draft.request.shape if draft.request else None
+    fields = properties(draft.request.shape) if draft.request else {}
+    inputs = {name: guess(name) for name in draft.inputs if f"{{{name}}}" not in draft.path}
+    fields = {**inputs, **fields}
+    model = models.get(draft.request_model or "") or best_model(models, list(fields), request=True)
+    if model is not None and (fields or draft.request_model):
+        return _with_model(draft, fields, model)
+    if draft.request and not fields:
+        return draft.request.shape
+    return object_of(fields, _needed(draft, fields)) if fields else None
+
+
+def _with_model(draft: Draft, fields: dict[str, Shape], model: PythonModel) -> Shape:
+    """A request class is the whole truth; an entity's class only lends its fields' shapes."""
+    exact = draft.request_model == model.name or re.search(
+        r"Request|Create|Input|Payload", model.name
+    )
+    names = dict.fromkeys([*model.fields, *fields]) if exact else dict.fromkeys(fields)
+    shapes = {name: model.fields.get(name) or fields.get(name) or {} for name in names}
+    if exact:
+        needed = [name for name in names if name in model.required]
+    else:
+        needed = [n for n in _needed(draft, fields) if n in model.required or n not in model.fields]
+    return object_of(
+        {n: s if n in needed else _defaulted(s, n, model) for n, s in shapes.items()}, needed
+    )
+
+
+def _defaulted(shape: Shape, name: str, model: PythonModel) -> Shape:
+    if name in model.defaults and model.defaults[name] is not None:
+        return {**shape, "default": model.defaults[name]}
+    return nullable(shape)
+
+
+def _needed(draft: Draft, fields: dict[str, Shape]) -> list[str]:
+    """Scalars are needed; containers, switches and what is often left out are not."""
+    if draft.method == "PATCH":
+        return []
+    return [
+        name
+        for name, shape in fields.items()
+        if (
+            name not in draft.optional_inputs
+            and not _OFTEN_OPTIONAL.search(name)
+            and shape.get("type") in ("string", "integer", "number", "array")
+            and not (draft.request and _is_null(draft.request, name))
+        )
+        or name in required(draft.request.shape if draft.request else None)
+    ]
+
+
+def _is_null(body: Body, name: str) -> bool:
+    return isinstance(body.example, dict) and body.example.get(name, 0) is None
+
+
+def response_shape(draft: Draft) -> Shape:
+    """The shape of the answer as far as the SPEC says it; `{}` if it does not."""
+    if draft.response is not None:
+        return draft.response.shape
+    return object_of({name: guess(name) for name in draft.outputs}) if draft.outputs else {}

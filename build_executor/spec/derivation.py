@@ -1,0 +1,193 @@
+"""From the text of a SPEC to its contract: read, refuse, infer, freeze."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import JsonValue
+
+from build_executor.errors import SpecRefused
+from build_executor.spec.bodies import settle_bodies
+from build_executor.spec.classification import Classified, Situation, classify
+from build_executor.spec.contract import Contract, Note, Operation, Shape
+from build_executor.spec.drafts import Draft
+from build_executor.spec.endpoints import read_drafts
+from build_executor.spec.header import Header, read_header
+from build_executor.spec.markdown import Block, read_blocks
+from build_executor.spec.naming import pascal
+from build_executor.spec.openapi_form import to_openapi
+from build_executor.spec.operations import Workbench, entity_components, make_operation
+from build_executor.spec.places import find_collections, segments
+from build_executor.spec.python_models import PythonModel, read_models
+from build_executor.spec.refusals import Refusal, refuse_unbuildable
+from build_executor.spec.resources import Kind, find_kinds, to_resource
+from build_executor.spec.routes import UDC_PATHS
+from build_executor.spec.shapes import object_of
+
+LARGEST_SPEC = 256 * 1024
+
+
+def derive_contract(text: str) -> Contract:
+    """The contract of the one service that the text describes; SpecRefused if it describes none."""
+    if len(text.encode("utf-8", "surrogatepass")) > LARGEST_SPEC:
+        raise SpecRefused(Refusal.TOO_LARGE, "the SPEC is larger than 256 KiB", None)
+    blocks = read_blocks(text)
+    header = read_header(blocks)
+    drafts = read_drafts(blocks)
+    refuse_unbuildable(blocks, header, drafts)
+    return assemble(header, drafts, _models(blocks))
+
+
+def assemble(
+    header: Header, drafts: Sequence[Draft], models: Mapping[str, PythonModel]
+) -> Contract:
+    """The contract of a service with this header, these endpoints and these data models."""
+    notes: list[Note] = []
+    for draft in drafts:
+        settle_bodies(draft, notes)
+    udc, business = _split_udc(drafts)
+    situation = Situation(tuple(business), find_collections(business))
+    classified = [classify(draft, situation) for draft in business]
+    bench = _bench(header, classified, dict(models))
+    bench.assumptions.extend(notes)
+    operations = [*_udc_operations(udc), *(make_operation(m, bench) for m in classified)]
+    _note_orphans(bench)
+    components = _components(bench, operations)
+    return Contract(
+        service=header.service,
+        version=header.version,
+        title=header.title,
+        description=header.description,
+        port=header.port,
+        port_source=header.port_source,
+        operations=tuple(operations),
+        resources=tuple(bench.resources.values()),
+        components=components,
+        dependencies=header.dependencies,
+        features=header.features,
+        udc_examples={d.path: d.response.example for d in udc if d.response},
+        assumptions=tuple(bench.assumptions),
+        gaps=tuple(bench.gaps),
+        openapi=to_openapi(header.title or header.service, header.version, operations, components),
+    )
+
+
+def _models(blocks: tuple[Block, ...]) -> dict[str, PythonModel]:
+    fences = [b for b in blocks if b.kind == "fence" and b.info in {"python", "py", ""}]
+    found = [model for fence in fences for model in read_models(fence.text, fence.line)]
+    return {model.name: model for model in found}
+
+
+def _bench(
+    header: Header, classified: list[Classified], models: dict[str, PythonModel]
+) -> Workbench:
+    kinds: dict[str, Kind] = find_kinds(classified, models)
+    resources = {path: to_resource(kind, kinds) for path, kind in kinds.items()}
+    bench = Workbench(kinds, resources, models, header.service, header.version)
+    bench.components.update({pascal(r.singular): {} for r in resources.values()})
+    return bench
+
+
+def _split_udc(drafts: Sequence[Draft]) -> tuple[list[Draft], list[Draft]]:
+    """The UDC endpoints, at the root or below a prefix that has several of them; and the rest."""
+    prefixes = [prefix for draft in drafts if (prefix := _udc_prefix(draft)) is not None]
+    shared = {prefix for prefix in prefixes if prefix == "" or prefixes.count(prefix) > 1}
+    udc = [d for d in drafts if _udc_prefix(d) in shared]
+    return udc, [draft for draft in drafts if not any(draft is other for other in udc)]
+
+
+def _udc_prefix(draft: Draft) -> str | None:
+    parts = segments(draft.path)
+    if not parts or UDC_PATHS.get(f"/{parts[-1]}") != draft.method or "{" in draft.path:
+        return None
+    return "/".join(parts[:-1])
+
+
+def _udc_operations(udc: Sequence[Draft]) -> Iterator[Operation]:
+    """The five of the UDC at the root, stated or not (line 0), and those below a prefix."""
+    stated = {draft.path: draft for draft in udc}
+    paths = dict.fromkeys([*list(UDC_PATHS)[:5], *stated])
+    for path in paths:
+        draft = stated.get(path)
+        words = [part.replace("-", "_") for part in segments(path)]
+        yield Operation(
+            method=UDC_PATHS[f"/{segments(path)[-1]}"],
+            path=path,
+            kind="udc",
+            spec_line=draft.line if draft else 0,
+            name=f"udc_{'_'.join(words)}",
+            summary=draft.summary if draft else "",
+            rule="udc",
+            request=_MESSAGE if path.endswith(("/message", "/send")) else None,
+            request_example=draft.request.example if draft and draft.request else None,
+            response_example=_answer_example(draft),
+            response={"type": "object"},
+        )
+
+
+def _answer_example(draft: Draft | None) -> JsonValue:
+    return draft.response.example if draft and draft.response else None
+
+
+_MESSAGE: Shape = {"type": "object"}
+
+
+def _note_orphans(bench: Workbench) -> None:
+    """Resources that endpoints read and nothing creates: other services must send them."""
+    for resource in bench.resources.values():
+        if not resource.creatable:
+            message = (
+                f"nothing creates {resource.name}: they arrive by `POST /message` with"
+                f' payload {{"resource": "{resource.name}", "data": {{…}}}}'
+            )
+            bench.gaps.append(Note(line=resource.line, message=message))
+
+
+def _components(bench: Workbench, operations: Sequence[Operation]) -> dict[str, Shape]:
+    entities = entity_components(list(bench.resources.values()), operations)
+    known = {**bench.components, **entities}
+    names = {*known, *bench.models}
+    own = {name: _dict(_resolve(shape, names)) for name, shape in known.items()}
+    return own | dict(_lent(bench, known))
+
+
+def _lent(bench: Workbench, known: dict[str, Shape]) -> Iterator[tuple[str, Shape]]:
+    """The SPEC's classes that the components refer to, and those that these refer to in turn."""
+    wanted = [name for shape in known.values() for name in references_in(shape)]
+    seen: set[str] = set(known)
+    while wanted:
+        name = wanted.pop()
+        model = bench.models.get(name)
+        if name in seen or model is None:
+            continue
+        seen.add(name)
+        shape = object_of(model.fields, model.required)
+        wanted.extend(references_in(shape))
+        yield name, _dict(_resolve(shape, {*known, *bench.models}))
+
+
+def references_in(shape: JsonValue) -> Iterator[str]:
+    """The names of the components that a shape refers to."""
+    if isinstance(shape, dict):
+        reference = shape.get("$ref")
+        if isinstance(reference, str):
+            yield reference.rsplit("/", 1)[-1]
+        for value in shape.values():
+            yield from references_in(value)
+    elif isinstance(shape, list):
+        for value in shape:
+            yield from references_in(value)
+
+
+def _dict(value: JsonValue) -> Shape:
+    return value if isinstance(value, dict) else {}
+
+
+def _resolve(value: JsonValue, known: set[str]) -> JsonValue:
+    """The shape without references to classes that the SPEC does not show."""
+    if isinstance(value, dict):
+        reference = value.get("$ref")
+        if isinstance(reference, str) and reference.rsplit("/", 1)[-1] not in known:
+            return {}
+        return {key: _resolve(inner, known) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_resolve(inner, known) for inner in value]
+    return value

@@ -1,0 +1,279 @@
+"""What the text around an endpoint says of it: bodies, codes, inputs, outputs, in any dialect."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from build_executor.spec.drafts import Body, Draft
+from build_executor.spec.json_reader import Example, plain, read_examples
+from build_executor.spec.markdown import Block, plain_text
+from build_executor.spec.routes import Mention
+from build_executor.spec.shapes import infer, merge
+
+_RESPONSE = re.compile(r"respon|return|output|result|answer|success|when |yields|\b2\d\d\b")
+_REQUEST = re.compile(r"request|body|input|payload|send|accept|json body|\bdata\b")
+_QUERY = re.compile(r"quer(?:y|ies)|param|filter")
+_ERROR = re.compile(r"error|fail|\b[45]\d\d\b|invalid")
+_QUERY_PAIR = re.compile(r"[?&]([A-Za-z_]\w*)(?:=([^&\s`)\"']*))?")
+_STATUS = re.compile(r"\b([1-5]\d\d)\b(?!\s*(?:ms|seconds|%|/))")
+_FIELD = re.compile(r"^(?P<key>[A-Za-z][\w \-/()]{0,34}?)\s*:\s*(?P<value>.*)$", re.DOTALL)
+_NAME = re.compile(r"^[`\"']?([a-z][a-z0-9_]{0,48})[`\"']?(?:\s*[(:=\-\u2013\u2014].*|\?)?$")
+_CURL_DATA = re.compile(r"(?:-d|--data(?:-raw|-binary)?)\s+'(\s*[{\[].*?)'", re.DOTALL)
+_SIGNATURE = re.compile(
+    r"^\s*(?:async\s+)?def\s+(\w+)\((.*?)\)(?:\s*->\s*([\w\[\], .|]+))?:", re.MULTILINE | re.DOTALL
+)
+_EXAMPLE_FENCES = frozenset(
+    ["json", "jsonc", "javascript", "js", "bash", "http", "text", "python", "sh", "shell"]
+) | {""}
+_SUMMARY_LIMIT = 200
+_LABEL = re.compile(
+    r"^(?:example |sample |json )?(?:request|response|return|output|input|body|payload|error)s?\b",
+    re.IGNORECASE,
+)
+
+
+def read_draft(mention: Mention, pieces: Sequence[Block]) -> Draft:
+    """The endpoint with everything its blocks say; `pieces` begins right after the mention."""
+    draft = Draft(mention.method, mention.path, mention.line)
+    draft.section = pieces[0].section if pieces else ""
+    _add_query(draft, f"?{mention.query}" if mention.query else "")
+    _add_rest(draft, mention.rest)
+    label = ""
+    for piece in pieces:
+        if piece.kind == "fence":
+            _add_fence(draft, piece, label)
+            label = ""
+        elif piece.kind == "heading":
+            label = plain_text(piece.text)
+        else:
+            label = _add_lines(draft, piece)
+    return draft
+
+
+def _add_rest(draft: Draft, rest: str) -> None:
+    """What stands behind the path on its own line: a comment, a dash and a description."""
+    text = plain_text(rest).lstrip(" -:#\u2013\u2014\u2192>)/").strip()
+    if text and not re.fullmatch(r"(?:HTTP/[\d.]+|\(.*|[\W_]*)", text):
+        _describe(draft, text)
+
+
+def _describe(draft: Draft, text: str) -> None:
+    if not draft.summary:
+        draft.summary = text.split("\n", maxsplit=1)[0][:_SUMMARY_LIMIT]
+    draft.prose.append(text)
+
+
+def _add_lines(draft: Draft, piece: Block) -> str:
+    """Reads prose; the last line is the label of a fence that follows."""
+    last = ""
+    for _, line in piece.numbered_lines():
+        text = plain_text(line)
+        if not text:
+            continue
+        last = text if _is_label(text) else ""
+        found = _FIELD.match(text)
+        if found is None or not _add_field(
+            draft, found["key"].lower(), found["value"].strip(), piece
+        ):
+            _add_query(draft, text)
+            draft.prose.append(text)
+            if not draft.summary and not _is_label(text):
+                draft.summary = text[:_SUMMARY_LIMIT]
+    return last
+
+
+def _is_label(text: str) -> bool:
+    return text.endswith(":") or bool(_LABEL.match(text))
+
+
+def _add_field(draft: Draft, key: str, value: str, piece: Block) -> bool:
+    """One `Key: value` line; False if the key means nothing here."""
+    for pattern, add in _FIELDS:
+        if pattern.search(key):
+            add(draft, key, value, piece)
+            return True
+    return False
+
+
+def _add_description(draft: Draft, _key: str, value: str, _piece: Block) -> None:
+    _describe(draft, value)
+
+
+def _add_failures(draft: Draft, _key: str, value: str, _piece: Block) -> None:
+    _add_errors(draft, value)
+
+
+def _add_code(draft: Draft, _key: str, value: str, _piece: Block) -> None:
+    _add_success(draft, value)
+
+
+def _add_auth(draft: Draft, _key: str, value: str, _piece: Block) -> None:
+    draft.secured = value.lower() not in {"", "none", "public", "no"}
+    draft.prose.append(f"auth: {value}")
+
+
+def _add_errors(draft: Draft, text: str) -> None:
+    parts = re.split(r"[,;]\s*(?=[45]\d\d)", text)
+    for part in parts:
+        for code in _STATUS.findall(part):
+            draft.errors.setdefault(int(code), part.strip())
+
+
+def _add_success(draft: Draft, text: str) -> None:
+    codes = [int(code) for code in _STATUS.findall(text) if code.startswith(("2", "3"))]
+    if codes and draft.success is None:
+        draft.success = codes[0]
+
+
+def _add_input(draft: Draft, _key: str, value: str, piece: Block) -> None:
+    documents = read_examples(value)
+    if documents:
+        draft.request = draft.request or _body(documents[0], piece.line)
+        return
+    _add_query(draft, value)
+    plain_value, optional = _split_optional(value)
+    draft.inputs.extend(_names(plain_value))
+    names = list(_names(optional))
+    draft.inputs.extend(names)
+    draft.optional_inputs.extend(names)
+
+
+def _split_optional(value: str) -> tuple[str, str]:
+    found = re.search(r"\boptional(?: filters?| parameters?)?\s*:?\s+(?=\w)", value, re.IGNORECASE)
+    return (value[: found.start()], value[found.end() :]) if found else (value, "")
+
+
+def _names(value: str) -> Iterator[str]:
+    value = re.sub(r"\([^)]*\)", "", value)
+    for part in re.split(r"[,;]|\band\b", value):
+        found = _NAME.match(part.strip())
+        if found and found[1] not in {"none", "n", "optional", "required", "and", "json"}:
+            yield found[1]
+
+
+def _add_output(draft: Draft, key: str, value: str, piece: Block) -> None:
+    _add_success(draft, key)
+    documents = read_examples(value)
+    if documents:
+        draft.response = draft.response or _body(documents[0], piece.line)
+        return
+    draft.prose.append(f"returns: {value}")
+    names = list(_names(value))
+    parts = [part for part in re.split(r"[,;]|\band\b", value) if part.strip()]
+    if names and len(names) == len(parts):
+        draft.outputs.extend(names)
+
+
+def _add_parameters(draft: Draft, _key: str, value: str, _piece: Block) -> None:
+    _add_query(draft, value)
+    if "?" not in value:
+        for name in _names(value):
+            draft.query.setdefault(name, None)
+
+
+def _add_query(draft: Draft, text: str) -> None:
+    if "?" in text and "=" in text:
+        for name, sample in _QUERY_PAIR.findall(text):
+            draft.query.setdefault(name, sample or None)
+
+
+def _add_fence(draft: Draft, piece: Block, label: str) -> None:
+    if piece.info.split(" ")[0] not in _EXAMPLE_FENCES:
+        return
+    if "def " in piece.text:
+        _add_signature(draft, piece)
+    if "curl" in piece.text:
+        _add_curl(draft, piece)
+        return
+    _add_call_queries(draft, piece.text)
+    for document in read_examples(piece.text):
+        _add_example(draft, document, piece, document.label or label)
+
+
+def _add_curl(draft: Draft, piece: Block) -> None:
+    for data in _CURL_DATA.findall(piece.text)[:1]:
+        for document in read_examples(data)[:1]:
+            draft.request = draft.request or _body(document, piece.line)
+
+
+def _add_call_queries(draft: Draft, text: str) -> None:
+    for line in text.split("\n"):
+        called = re.match(rf"\s*(?://|#)?.*?{re.escape(draft.path)}(\?\S+)", line)
+        if called or re.search(r"quer", line, re.IGNORECASE):
+            _add_query(draft, called[1] if called else line)
+
+
+def _add_example(draft: Draft, document: Example, piece: Block, label: str) -> None:
+    body = _body(document, piece.line)
+    match _role(draft.method, label.lower()):
+        case "response":
+            _add_success(draft, label)
+            draft.response = _joined(draft.response, body)
+        case "request":
+            draft.request = draft.request or body
+        case "unknown":
+            draft.unlabelled.append(body)
+
+
+def _role(method: str, label: str) -> str:
+    """Whether a document is a request or a response, by the words before it."""
+    found = [
+        (match.start(), role)
+        for role, pattern in (("response", _RESPONSE), ("request", _REQUEST), ("error", _ERROR))
+        if (match := pattern.search(label))
+    ]
+    if method == "WS":
+        return "unknown"
+    role = min(found)[1] if found else "unknown"
+    return "response" if role == "request" and method in {"GET", "DELETE"} else role
+
+
+def _joined(first: Body | None, second: Body) -> Body:
+    """A second example of the same answer adds its fields to the first one's shape."""
+    if first is None:
+        return second
+    if first.shape.get("type") != "object" or second.shape.get("type") != "object":
+        return first
+    return Body(merge(first.shape, second.shape), first.example, first.line)
+
+
+def _body(document: Example, first_line: int) -> Body:
+    return Body(infer(document.value), plain(document.value), first_line + document.line)
+
+
+def _add_signature(draft: Draft, piece: Block) -> None:
+    """A decorated function's parameters: a class is the body, a scalar comes in the query."""
+    found = _SIGNATURE.search(piece.text)
+    if found is None:
+        return
+    documentation = re.search(r'"""(.*?)(?:\n\s*\n|"""|$)', piece.text[found.end() :], re.DOTALL)
+    if documentation and documentation[1].strip():
+        _describe(draft, " ".join(documentation[1].split()))
+    try:
+        function = ast.parse(f"def f({found[2]}): ...").body[0]
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    if isinstance(function, ast.FunctionDef):
+        _add_arguments(draft, function)
+
+
+def _add_arguments(draft: Draft, function: ast.FunctionDef) -> None:
+    for argument in function.args.args:
+        kind = ast.unparse(argument.annotation) if argument.annotation else ""
+        if "{" + argument.arg + "}" in draft.path or kind in {"", "Request", "WebSocket"}:
+            continue
+        if kind.split("[")[0] in {"str", "int", "float", "bool", "Optional"} or "None" in kind:
+            draft.query.setdefault(argument.arg, None)
+        elif kind.isidentifier() and draft.method in {"POST", "PUT", "PATCH"}:
+            draft.request_model = draft.request_model or kind
+
+
+_FIELDS: tuple[tuple[re.Pattern[str], Callable[[Draft, str, str, Block], None]], ...] = (
+    (re.compile(r"^(?:purpose|description|summary|what)"), _add_description),
+    (re.compile(r"^(?:error|fail)"), _add_failures),
+    (re.compile(r"^(?:success|status)"), _add_code),
+    (re.compile(r"^auth"), _add_auth),
+    (_QUERY, _add_parameters),
+    (_RESPONSE, _add_output),
+    (_REQUEST, _add_input),
+)

@@ -1,0 +1,277 @@
+"""What an endpoint does to records, field by field, once its rule is known."""
+
+import re
+from collections.abc import Iterator
+
+from pydantic import JsonValue
+
+from build_executor.spec.classification import Classified
+from build_executor.spec.contract import Assignment, Effect, Reference, Resource, Shape
+from build_executor.spec.drafts import Draft
+from build_executor.spec.naming import plural
+from build_executor.spec.places import is_parameter, segments
+from build_executor.spec.resources import Kind, states_of
+from build_executor.spec.shapes import is_instant_name, is_type, properties
+from build_executor.spec.verbs import allowed_from, participle, stated_sources, targets
+
+_BIRTH = re.compile(
+    r"^(?:created|submitted|registered|queued|received|inserted|added|requested|joined|opened|placed"
+    r"|uploaded|started_on|posted|recorded)(?:_at|_on|_time)?$|^(?:timestamp|created_time)$"
+)
+_TOUCHED = re.compile(
+    r"^(?:updated|modified|changed|last_updated|last_modified|last_changed)(?:_at|_on)?$"
+)
+_FUTURE = re.compile(
+    r"estimat|expir|due|deadline|scheduled|until|next|complete|finish|end|start|expected"
+)
+_COUNTED = re.compile(
+    r"count$|retries$|attempts$|progress|views$|likes$|version$|points$|clicks$|uses$"
+)
+_LINK = re.compile(r".*(?:url|uri|link|href|path)$")
+_POSITION = re.compile(r"^(?:queue_)?position$")
+_DECISIONS = frozenset({"approved", "accepted", "accept", "approve", "confirmed"})
+
+
+def create_effect(
+    member: Classified,
+    kind: Kind,
+    resource: Resource,
+    resources: dict[str, Resource],
+    sent: Shape | None,
+) -> Effect:
+    """A new record: everything in it that the caller did not send."""
+    given = set(properties(sent))
+    stored = tuple(_birth_values(member.draft, kind, resource, given))
+    return Effect(
+        id_parameter=_own_parameter(member.draft, kind),
+        parents=parents_of(member.draft, kind, resources),
+        references=tuple(_references(properties(sent), resource, resources)),
+        assignments=stored,
+        answers=tuple(answers_of(member.draft, resource, "created")),
+        idempotent="idempot" in member.draft.text,
+    )
+
+
+def _own_parameter(draft: Draft, kind: Kind) -> str | None:
+    last = (segments(draft.path) or [""])[-1]
+    own = kind.collection.parameter
+    return last[1:-1] if is_parameter(last) and own is not None else None
+
+
+def parents_of(draft: Draft, kind: Kind, resources: dict[str, Resource]) -> tuple[Reference, ...]:
+    """The path parameters above the collection and the resources they identify."""
+    return tuple(
+        Reference(field=parameter, resource=name)
+        for parameter, path in kind.collection.parents
+        for name in [_by_path(path, resources)]
+        if name is not None and f"{{{parameter}}}" in draft.path
+    )
+
+
+def _by_path(path: str, resources: dict[str, Resource]) -> str | None:
+    return resources[path].name if path in resources else None
+
+
+def _references(
+    fields: dict[str, Shape], own: Resource, resources: dict[str, Resource]
+) -> Iterator[Reference]:
+    """`customer_id` in a body refers to customers, if this service creates customers."""
+    by_name = {resource.name: resource for resource in resources.values()}
+    for name in fields:
+        target = by_name.get(plural(name.removesuffix("_id"))) if name.endswith("_id") else None
+        if target is not None and target.creatable and target.name != own.name:
+            yield Reference(field=name, resource=target.name)
+
+
+def _birth_values(
+    draft: Draft, kind: Kind, resource: Resource, given: set[str]
+) -> Iterator[Assignment]:
+    fields = properties(resource.shape)
+    for parent in resource.parents:
+        if f"{{{parent.field}}}" in draft.path and parent.field != resource.id_field:
+            yield Assignment(field=parent.field, source="parameter", value=parent.field)
+    for name, shape in fields.items():
+        if (
+            name in given
+            or name == resource.id_field
+            or name in {p.field for p in resource.parents}
+        ):
+            continue
+        value = _birth_value(draft, kind, resource, name)
+        if value is not None:
+            yield value
+        elif kind.model is not None and name in kind.model.required:
+            yield from _empty(name, shape)
+
+
+def _birth_value(draft: Draft, kind: Kind, resource: Resource, name: str) -> Assignment | None:
+    if name == resource.status_field:
+        return Assignment(field=name, source="literal", value=resource.initial_status)
+    if _BIRTH.match(name) or _TOUCHED.match(name) or _is_answered_instant(draft, name):
+        return Assignment(field=name, source="now")
+    if _POSITION.match(name):
+        return Assignment(field=name, source="count")
+    template = _template(draft, resource, name)
+    if template is not None:
+        return Assignment(field=name, source="template", value=template)
+    return _initial_value(kind, name, properties(resource.shape)[name])
+
+
+def _initial_value(kind: Kind, name: str, shape: Shape) -> Assignment | None:
+    if kind.model is not None and kind.model.defaults.get(name) is not None:
+        return Assignment(field=name, source="literal", value=kind.model.defaults[name])
+    if shape.get("default") is not None:
+        return Assignment(field=name, source="literal", value=shape["default"])
+    if _COUNTED.search(name) and is_type(shape, "integer", "number"):
+        return Assignment(field=name, source="literal", value=0)
+    return None
+
+
+def _is_answered_instant(draft: Draft, name: str) -> bool:
+    """A time in the answer to a create is the time of creation, unless it lies ahead."""
+    answered = properties(draft.response.shape) if draft.response else {}
+    return name in answered and is_instant_name(name) and not _FUTURE.search(name)
+
+
+def _template(draft: Draft, resource: Resource, name: str) -> str | None:
+    """`/builds/{build_id}/status`: the example is a template of the record's own id."""
+    example = draft.response.example if draft.response else None
+    text = example.get(name) if isinstance(example, dict) else None
+    if not isinstance(text, str) or not _LINK.match(name):
+        return None
+    names = set(re.findall(r"\{(\w+)\}", text))
+    return text if names and names <= {resource.id_field, "id"} and text.startswith("/") else None
+
+
+def _empty(name: str, shape: Shape) -> Iterator[Assignment]:
+    if is_type(shape, "array"):
+        yield Assignment(field=name, source="literal", value=[])
+    elif is_type(shape, "object") and "$ref" not in shape:
+        yield Assignment(field=name, source="literal", value={})
+
+
+def touch(resource: Resource) -> tuple[Assignment, ...]:
+    """The times that every change of a record sets."""
+    return tuple(
+        Assignment(field=name, source="now")
+        for name in properties(resource.shape)
+        if _TOUCHED.match(name)
+    )
+
+
+def transition_effect(
+    member: Classified, kind: Kind, resource: Resource, sent: Shape | None
+) -> Effect | None:
+    """The change of status that a verb makes; None if it cannot be told what the verb does."""
+    field, target = _target(member, kind, resource)
+    if field is None:
+        return _deciding(member, kind, resource, sent)
+    states = states_of(kind, resource.status_field) if field == resource.status_field else []
+    text = member.draft.text
+    sources: tuple[str, ...] = ()
+    if isinstance(target, str):
+        sources = stated_sources(text, states, target) or allowed_from(member.verb, states, target)
+    stamps = tuple(_stamps(member, resource, target))
+    body = tuple(
+        Assignment(field=name, source="body", value=name)
+        for name in properties(sent)
+        if name not in {field, resource.id_field} | _DECISIONS
+    )
+    decision = next((n for n in properties(sent) if n in _DECISIONS), None)
+    return Effect(
+        id_parameter=_parameter_of(member),
+        parents=(),
+        assignments=(*body, Assignment(field=field, source="literal", value=target), *stamps),
+        answers=tuple(answers_of(member.draft, resource, str(target))),
+        target=target,
+        decision=decision,
+        rejected=_rejected(states) if decision else None,
+        allowed_from=sources,
+    )
+
+
+def _parameter_of(member: Classified) -> str | None:
+    return member.collection.parameter if member.collection else None
+
+
+def _deciding(
+    member: Classified, kind: Kind, resource: Resource, sent: Shape | None
+) -> Effect | None:
+    """A body that names the new status itself."""
+    field = resource.status_field
+    choice = next((n for n in (field, "decision", "new_status") if n in properties(sent)), None)
+    if field is None or choice is None or not states_of(kind, field):
+        return None
+    values = tuple(
+        Assignment(
+            field=field if name == choice and choice != "decision" else name,
+            source="body",
+            value=name,
+        )
+        for name in properties(sent)
+    )
+    return Effect(
+        id_parameter=_parameter_of(member),
+        assignments=(*values, *_stamps(member, resource, participle(member.verb))),
+        answers=tuple(answers_of(member.draft, resource, "updated")),
+    )
+
+
+def _rejected(states: list[str]) -> str:
+    words = ("rejected", "declined", "denied", "cancelled", "canceled")
+    return next((word for word in words if word in states), "rejected")
+
+
+def _target(member: Classified, kind: Kind, resource: Resource) -> tuple[str | None, JsonValue]:
+    """(field, value) after the verb: the answer's example, a known state, or a boolean field."""
+    fields, status = properties(resource.shape), resource.status_field
+    answer = member.draft.response
+    if status and answer and isinstance(answer.example, dict):
+        value = answer.example.get(status)
+        if isinstance(value, str) and value not in {"success", "ok"}:
+            return status, value
+    for word in targets(member.verb):
+        for name in (word, f"is_{word}"):
+            if is_type(fields.get(name), "boolean"):
+                return name, True
+    if status is None:
+        return None, None
+    enum = fields[status].get("enum")
+    states = [state for state in enum if state is not None] if isinstance(enum, list) else []
+    known = [word for word in targets(member.verb) if word in states]
+    if known or not states:
+        return status, (known or [participle(member.verb)])[0]
+    return None, None
+
+
+def _stamps(member: Classified, resource: Resource, target: JsonValue) -> Iterator[Assignment]:
+    """`captured_at` is now when it is captured; so are the answer's other new times."""
+    done = {participle(member.verb), str(target)}
+    answered = properties(member.draft.response.shape) if member.draft.response else {}
+    for name, shape in properties(resource.shape).items():
+        stem = re.sub(r"_(?:at|on|time)$", "", name)
+        is_instant = is_instant_name(name) or shape.get("format") == "date-time"
+        is_new = (
+            name in answered and is_instant and not _FUTURE.search(name) and not _BIRTH.match(name)
+        )
+        if (stem in done and stem != name) or is_new or _TOUCHED.match(name):
+            yield Assignment(field=name, source="now")
+
+
+def answers_of(draft: Draft, resource: Resource | None, done: str) -> Iterator[Assignment]:
+    """What an answer says beside the record: `success`, `message`, `deleted`, the time."""
+    known = properties(resource.shape) if resource else {}
+    noun = resource.singular.replace("_", " ") if resource else "request"
+    for name, shape in (properties(draft.response.shape) if draft.response else {}).items():
+        if name in known and name != "message":
+            continue
+        if name in {"success", "ok", "deleted", "updated", "acknowledged", "received"} and is_type(
+            shape, "boolean"
+        ):
+            yield Assignment(field=name, source="literal", value=True)
+        elif name in {"message", "detail"} and is_type(shape, "string"):
+            yield Assignment(field=name, source="literal", value=f"{noun} {done.replace('_', ' ')}")
+        elif name in {"status", "result"} and is_type(shape, "string"):
+            yield Assignment(field=name, source="literal", value=done)
+        elif name in {"timestamp", f"{done}_at"}:
+            yield Assignment(field=name, source="now")

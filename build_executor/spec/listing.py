@@ -1,0 +1,229 @@
+"""Lists and counts: filters from a query, and the fields of an answer that are counted."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from pydantic import JsonValue
+
+from build_executor.spec.contract import Assignment, Counter, Parameter, Resource, Shape
+from build_executor.spec.drafts import Draft
+from build_executor.spec.naming import plural, snake
+from build_executor.spec.shapes import is_instant_name, is_type, properties
+
+_PAGING = {
+    "limit": "limit",
+    "size": "limit",
+    "page_size": "limit",
+    "per_page": "limit",
+    "pagesize": "limit",
+    "count": "limit",
+    "top": "limit",
+    "offset": "offset",
+    "skip": "offset",
+    "start": "offset",
+    "page": "page",
+    "sort": "sort",
+    "sort_by": "sort",
+    "order_by": "sort",
+    "orderby": "sort",
+    "order": "order",
+    "sort_order": "order",
+    "direction": "order",
+    "sort_dir": "order",
+    "q": "search",
+    "query": "search",
+    "search": "search",
+    "keyword": "search",
+    "term": "search",
+    "text": "search",
+}
+_LOWEST = re.compile(
+    r"^(?:min_(?P<a>\w+)|(?P<b>\w+)_(?:min|from|gte|after)|since|after|from|start_date|from_date|date_from)$"
+)
+_HIGHEST = re.compile(
+    r"^(?:max_(?P<a>\w+)|(?P<b>\w+)_(?:max|to|lte|before)|until|before|to|end_date|to_date|date_to)$"
+)
+_TOTALS = re.compile(r"^(?:total|count|total_count|total_results|total_items|matches|size|length)$")
+_WORDS = re.compile(r"[a-z0-9]+")
+_DEFAULT_LIMIT, _MOST = 100, 1000
+_INTEGER: Shape = {"type": "integer"}
+
+
+def query_parameters(draft: Draft, resource: Resource) -> Iterator[Parameter]:
+    """The query parameters of a list, each with what it does; paging is always there."""
+    declared = {p.name: p for p in draft.parameters if p.location == "query"}
+    names = dict.fromkeys(
+        [*declared, *draft.query, *(n for n in draft.inputs if f"{{{n}}}" not in draft.path)]
+    )
+    parameters = [_parameter(name, declared.get(name), draft, resource) for name in names]
+    purposes = {parameter.purpose for parameter in parameters}
+    yield from parameters
+    if draft.exact:
+        return
+    if resource.status_field and not any(p.field == resource.status_field for p in parameters):
+        yield _parameter(resource.status_field, None, draft, resource)
+    if "limit" not in purposes:
+        yield _parameter("limit", None, draft, resource)
+    if "offset" not in purposes and "page" not in purposes:
+        yield _parameter("offset", None, draft, resource)
+
+
+def _parameter(
+    name: str, declared: Parameter | None, draft: Draft, resource: Resource
+) -> Parameter:
+    fields = properties(resource.shape)
+    purpose, field = _purpose(name, fields)
+    shape = _query_shape(purpose, fields.get(field or "", {}), draft)
+    if declared is not None:
+        shape = {**shape, **declared.shape} if purpose == "limit" else declared.shape or shape
+        return declared.model_copy(update={"purpose": purpose, "field": field, "shape": shape})
+    return Parameter.model_validate(
+        {"name": name, "location": "query", "shape": shape, "purpose": purpose, "field": field}
+    )
+
+
+def _purpose(name: str, fields: dict[str, Shape]) -> tuple[str, str | None]:
+    lowered = snake(name)
+    if name in fields and name not in {"order", "sort"}:
+        return "filter", name
+    if lowered in _PAGING:
+        return _PAGING[lowered], None
+    for pattern, purpose in ((_LOWEST, "minimum"), (_HIGHEST, "maximum")):
+        if found := pattern.match(lowered):
+            field = found["a"] or found["b"] or _first_instant(fields)
+            if field in fields:
+                return purpose, field
+    alike = [
+        field for field in fields if field in {f"{lowered}_id", f"{lowered}_name", f"is_{lowered}"}
+    ]
+    return ("filter", alike[0]) if alike else ("unused", None)
+
+
+def _first_instant(fields: dict[str, Shape]) -> str | None:
+    names = [n for n, s in fields.items() if is_instant_name(n) or s.get("format") == "date-time"]
+    created = [name for name in names if name.startswith("created")]
+    return next(iter([*created, *names]), None)
+
+
+def _query_shape(purpose: str, field: Shape, draft: Draft) -> Shape:
+    match purpose:
+        case "limit":
+            default = _DEFAULT_LIMIT if not draft.exact else _MOST
+            return {**_INTEGER, "minimum": 1, "maximum": _MOST, "default": default}
+        case "offset":
+            return {**_INTEGER, "minimum": 0, "default": 0}
+        case "page":
+            return {**_INTEGER, "minimum": 1, "default": 1}
+        case "order":
+            return {"type": "string", "enum": ["asc", "desc"]}
+        case "filter" | "minimum" | "maximum":
+            return _filterable(field)
+        case _:
+            return {"type": "string"}
+
+
+def _filterable(field: Shape) -> Shape:
+    for kind in ("boolean", "integer", "number"):
+        if is_type(field, kind):
+            return {"type": kind}
+    enum = field.get("enum")
+    words: list[JsonValue] = (
+        [word for word in enum if word is not None] if isinstance(enum, list) else []
+    )
+    return {"type": "string", "enum": words} if words else {"type": "string"}
+
+
+def counters_of(
+    answer: Shape, resources: Sequence[Resource], main: Resource | None, *, listing: bool
+) -> Iterator[Counter]:
+    """The fields of an answer that are numbers of rows; one level of nesting is followed."""
+    for name, shape in properties(answer).items():
+        if is_type(shape, "integer", "number"):
+            yield from _counter(name, name, resources, main, listing=listing)
+        elif is_type(shape, "object"):
+            inner_main = _named(name, resources) or main
+            for key, inner in properties(shape).items():
+                if is_type(inner, "integer", "number"):
+                    yield from _counter(f"{name}.{key}", key, resources, inner_main, listing=False)
+
+
+def _named(name: str, resources: Sequence[Resource]) -> Resource | None:
+    noun = plural(snake(name))
+    return next((r for r in resources if r.name == noun or r.name.endswith(f"_{noun}")), None)
+
+
+def _counter(
+    path: str, name: str, resources: Sequence[Resource], main: Resource | None, *, listing: bool
+) -> Iterator[Counter]:
+    if main is not None and _TOTALS.match(name):
+        yield Counter(name=path, resource=main.name, matching=listing)
+        return
+    words = _WORDS.findall(snake(name).replace("_", " "))
+    resource = next((r for word in words if (r := _named(word, resources))), main)
+    if resource is None:
+        return
+    rest = [w for w in words if plural(w) not in {resource.name, resource.name.rsplit("_", 1)[-1]}]
+    today = "today" in rest
+    rest = [w for w in rest if w not in {"today", "total", "count", "number", "of", "num", "all"}]
+    named = len(rest) < len(words)
+    if not rest and (named or today):
+        yield Counter(name=path, resource=resource.name, today=today)
+        return
+    state = "_".join(rest)
+    if state in _states(resource):
+        yield Counter(
+            name=path,
+            resource=resource.name,
+            field=resource.status_field,
+            equals=state,
+            today=today,
+        )
+    elif named and state in properties(resource.shape) and name.startswith(("total", "sum")):
+        yield Counter(name=path, resource=resource.name, total_of=state)
+
+
+def _states(resource: Resource) -> set[str]:
+    """The states that a count may name: those known, and usual words where any text may stand."""
+    if resource.status_field is None:
+        return set()
+    enum = properties(resource.shape)[resource.status_field].get("enum")
+    known = {str(word) for word in enum} if isinstance(enum, list) else set(_USUAL_STATES)
+    return known | {str(resource.initial_status), *resource.terminal}
+
+
+_USUAL_STATES = frozenset(
+    {
+        "queued",
+        "pending",
+        "running",
+        "active",
+        "inactive",
+        "completed",
+        "failed",
+        "cancelled",
+        "open",
+        "closed",
+        "approved",
+        "rejected",
+        "building",
+        "deployed",
+        "paused",
+        "online",
+        "offline",
+    }
+)
+
+
+def echoes_of(answer: Shape, parameters: Sequence[Parameter]) -> Iterator[Assignment]:
+    """Fields of a list's answer that repeat the paging, or say when it was made."""
+    by_name = {snake(parameter.name): parameter for parameter in parameters}
+    for name in properties(answer):
+        parameter = by_name.get(snake(name))
+        if parameter is not None and parameter.purpose in {"limit", "offset", "page", "search"}:
+            yield Assignment(field=name, source="parameter", value=parameter.name)
+        elif name in {"timestamp", "generated_at", "as_of"}:
+            yield Assignment(field=name, source="now")
+        elif name == "uptime_seconds":
+            yield Assignment(field=name, source="uptime")
+        elif name in {"success", "ok"}:
+            yield Assignment(field=name, source="literal", value=True)

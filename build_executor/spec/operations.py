@@ -1,0 +1,464 @@
+"""Operations: drafts with their rule, their bodies, their parameters and their effect."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from pydantic import JsonValue
+
+from build_executor.spec.bodies import request_shape, response_shape
+from build_executor.spec.classification import Classified
+from build_executor.spec.contract import (
+    Assignment,
+    Counter,
+    Effect,
+    Note,
+    Operation,
+    Parameter,
+    Resource,
+    Shape,
+)
+from build_executor.spec.drafts import Draft
+from build_executor.spec.effects import (
+    answers_of,
+    create_effect,
+    parents_of,
+    touch,
+    transition_effect,
+)
+from build_executor.spec.listing import counters_of, echoes_of, query_parameters
+from build_executor.spec.naming import pascal, snake, unique_name
+from build_executor.spec.places import segments
+from build_executor.spec.python_models import PythonModel
+from build_executor.spec.resources import Kind, id_field_of, wrapper_of
+from build_executor.spec.shapes import (
+    is_type,
+    nullable,
+    object_of,
+    properties,
+)
+
+_SUCCESS = {"create": 201, "delete": 204}
+
+
+@dataclass(slots=True)
+class Workbench:
+    """What the operations of one contract share while they are made."""
+
+    kinds: dict[str, Kind]
+    resources: dict[str, Resource]
+    models: dict[str, PythonModel]
+    service: str
+    version: str
+    components: dict[str, Shape] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+    assumptions: list[Note] = field(default_factory=list)
+    gaps: list[Note] = field(default_factory=list)
+
+    def of(self, member: Classified) -> tuple[Kind, Resource] | None:
+        """The kind and resource that an endpoint concerns."""
+        if member.collection is None:
+            return None
+        from_path = next(
+            (p for p, kind in self.kinds.items() if any(m is member for m in kind.members)), None
+        )
+        return (self.kinds[from_path], self.resources[from_path]) if from_path else None
+
+
+def make_operation(member: Classified, bench: Workbench) -> Operation:
+    """The operation; a stub, with a gap noted, if its rule cannot be carried out."""
+    found = bench.of(member)
+    if member.rule == "stream":
+        return _stream(member, bench, found)
+    if found is None:
+        return _without_records(member, bench)
+    kind, resource = found
+    maker = _MAKERS.get(member.rule, _record_operation)
+    return maker(member, kind, resource, bench)
+
+
+def stub(member: Classified, bench: Workbench, reason: str) -> Operation:
+    """An operation that answers 501 and says why."""
+    draft = member.draft
+    bench.gaps.append(Note(line=draft.line, message=reason, operation=draft.label))
+    sent = request_shape(draft, bench.models)
+    return _operation(member, bench, rule="stub", request=_named_request(member, sent, bench))
+
+
+def _operation(member: Classified, bench: Workbench, **given: object) -> Operation:
+    draft = member.draft
+    rule = str(given.get("rule", member.rule))
+    resource = given.get("resource")
+    values: dict[str, object] = {
+        "method": draft.method,
+        "path": draft.path,
+        "spec_line": draft.line,
+        "name": unique_name(_name(member, cast("Resource | None", resource)), bench.names),
+        "summary": draft.summary,
+        "rule": rule,
+        "success_status": draft.success or _SUCCESS.get(rule, 200),
+        "errors": tuple(sorted(code for code in draft.errors if code >= 400)),  # noqa: PLR2004 - HTTP
+        "parameters": _path_parameters(draft),
+        "request_example": draft.request.example if draft.request else None,
+        "response_example": draft.response.example if draft.response else None,
+        "media_type": draft.media_type,
+        **given,
+        "resource": resource.name if isinstance(resource, Resource) else None,
+    }
+    return Operation.model_validate(values)
+
+
+def _name(member: Classified, resource: Resource | None) -> str:
+    draft = member.draft
+    if draft.operation_id:
+        return snake(draft.operation_id)
+    tail = f"_{snake(member.verb)}" if member.verb else ""
+    if resource is None or member.rule in {"counters", "stub"}:
+        words = "_".join(snake(part.strip("{}")) for part in segments(draft.path)) or "root"
+        return f"{draft.method.lower()}_{words}"
+    match member.rule:
+        case "list":
+            return f"list_{resource.name}{tail}" if tail != f"_{resource.name}" else f"list{tail}"
+        case "transition":
+            return f"{snake(member.verb)}_{resource.singular}"
+        case "read" | "field":
+            return f"get_{resource.singular}{tail}"
+        case _:
+            return f"{member.rule}_{resource.singular}{tail}"
+
+
+def _path_parameters(draft: Draft) -> tuple[Parameter, ...]:
+    declared = {p.name: p for p in draft.parameters}
+    path = [part[1:-1] for part in segments(draft.path) if part.startswith("{")]
+    own = [
+        declared.get(name) or Parameter(name=name, location="path", required=True) for name in path
+    ]
+    return (*own, *(p for p in draft.parameters if p.location == "header"))
+
+
+def _query_of(draft: Draft) -> tuple[Parameter, ...]:
+    declared = tuple(p for p in draft.parameters if p.location == "query")
+    names = {p.name for p in declared}
+    more = tuple(
+        Parameter(name=name, location="query", shape={"type": "string"})
+        for name in draft.query
+        if name not in names
+    )
+    return (*declared, *more)
+
+
+def _named_request(member: Classified, sent: Shape | None, bench: Workbench) -> Shape | None:
+    """The request's shape as a component, so that it has a name in the code."""
+    if sent is None or "$ref" in sent or not properties(sent):
+        return sent
+    found = bench.of(member)
+    noun = pascal(found[1].singular) if found else ""
+    prefix = {"create": "Create", "update": "Update", "replace": "Replace"}.get(member.rule)
+    if prefix and noun:
+        name = f"{prefix}{noun}{pascal(member.verb) if member.verb else ''}"
+    elif member.verb and noun:
+        name = f"{pascal(member.verb)}{noun}"
+    else:
+        name = (
+            "".join(pascal(p) for p in segments(member.draft.path) if not p.startswith("{"))
+            + "Request"
+        )
+    name = unique_name(name, set(bench.components))
+    bench.components[name] = sent
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _stream(member: Classified, bench: Workbench, found: tuple[Kind, Resource] | None) -> Operation:
+    resource = found[1] if found else _resource_in_path(member.draft, bench)
+    effect = Effect(id_parameter=_last_parameter(member.draft) if resource else None)
+    return _operation(member, bench, resource=resource, effect=effect, success_status=101)
+
+
+def _resource_in_path(draft: Draft, bench: Workbench) -> Resource | None:
+    """`/builds/{build_id}/stream` concerns a build if there are builds."""
+    parts = segments(draft.path)
+    for index, part in enumerate(parts):
+        if part.startswith("{") and index:
+            path = "/" + "/".join(parts[:index])
+            return bench.resources.get(path)
+    return None
+
+
+def _last_parameter(draft: Draft) -> str | None:
+    names = [part[1:-1] for part in segments(draft.path) if part.startswith("{")]
+    return names[-1] if names else None
+
+
+def _without_records(member: Classified, bench: Workbench) -> Operation:
+    draft = member.draft
+    if member.rule == "information":
+        return _operation(member, bench, response={"type": "object"})
+    if member.rule == "counters":
+        return _counting(member, None, None, bench)
+    reason = (
+        f"{draft.label} stands for any method or another service: nothing says what it does"
+        if draft.method == "ANY"
+        else "nothing in the SPEC says how the answer comes about"
+    )
+    return stub(member, bench, reason)
+
+
+def _counting(
+    member: Classified, kind: Kind | None, resource: Resource | None, bench: Workbench
+) -> Operation:
+    """An answer made of counts: implemented as far as its fields can be counted."""
+    answer = response_shape(member.draft)
+    resources = list(bench.resources.values())
+    counters = tuple(counters_of(answer, resources, resource, listing=False))
+    answers = [*echoes_of(answer, ()), *_identity(answer, bench)]
+    if not counters:
+        return stub(member, bench, "none of the answer's fields can be counted from stored records")
+    known = {c.name.split(".")[0] for c in counters} | {a.field for a in answers}
+    for name in properties(answer):
+        if name not in known:
+            message = f"`{name}` is answered as null: nothing says how it is computed"
+            bench.gaps.append(
+                Note(line=member.draft.line, message=message, operation=member.draft.label)
+            )
+    effect = Effect(counters=counters, answers=tuple(answers), id_parameter=_id_parameter(member))
+    shape = open_fields(answer, known)
+    return _operation(member, bench, resource=resource, response=shape, effect=effect)
+
+
+def _identity(answer: Shape, bench: Workbench) -> Iterable[Assignment]:
+    values: dict[str, JsonValue] = {"service": bench.service, "version": bench.version}
+    for name in properties(answer):
+        if name in values:
+            yield Assignment(field=name, source="literal", value=values[name])
+
+
+def open_fields(answer: Shape, known: Iterable[str]) -> Shape:
+    """The answer's shape where all that is not known may be null, at both levels."""
+    names = set(known)
+    return object_of(
+        {
+            name: _open_inner(shape) if is_type(shape, "object") else nullable(shape)
+            for name, shape in properties(answer).items()
+        },
+        [name for name in properties(answer) if name in names],
+    )
+
+
+def _open_inner(shape: Shape) -> Shape:
+    inner = properties(shape)
+    return object_of({n: nullable(s) for n, s in inner.items()}) if inner else shape
+
+
+def _id_parameter(member: Classified) -> str | None:
+    parameter = member.collection.parameter if member.collection else None
+    return parameter if parameter and f"{{{parameter}}}" in member.draft.path else None
+
+
+def _creating(member: Classified, kind: Kind, resource: Resource, bench: Workbench) -> Operation:
+    sent = request_shape(member.draft, bench.models)
+    effect = create_effect(member, kind, resource, bench.resources, sent)
+    return _operation(
+        member,
+        bench,
+        resource=resource,
+        request=_named_request(member, sent, bench),
+        response=_record_answer(member, kind, resource, effect),
+        effect=effect.model_copy(update={"wraps": _wrapper(member, kind)}),
+    )
+
+
+def _wrapper(member: Classified, kind: Kind) -> str | None:
+    return wrapper_of(kind, properties(response_shape(member.draft)))
+
+
+def _record_answer(member: Classified, kind: Kind, resource: Resource, effect: Effect) -> Shape:
+    """The record itself, wrapped if the SPEC wraps it, with what is said beside it."""
+    reference: Shape = {"$ref": f"#/components/schemas/{pascal(resource.singular)}"}
+    answered = properties(response_shape(member.draft))
+    beside = {a.field: answered.get(a.field, {}) for a in effect.answers}
+    wrapper = _wrapper(member, kind)
+    if member.draft.exact and member.draft.response is not None:
+        return member.draft.response.shape
+    if wrapper is not None:
+        return object_of({wrapper: reference, **beside}, [wrapper])
+    return reference
+
+
+def _listing(member: Classified, kind: Kind, resource: Resource, bench: Workbench) -> Operation:
+    draft = member.draft
+    parameters = (*_path_parameters(draft), *query_parameters(draft, resource))
+    parameters = tuple(_with_field(p, kind, resource, bench, draft) for p in parameters)
+    answer = response_shape(draft)
+    key = member.list_key if answer else _default_key(draft, resource)
+    counters = tuple(counters_of(answer, list(bench.resources.values()), resource, listing=True))
+    if key is not None and not answer:
+        counters = (Counter(name="total", resource=resource.name, matching=True),)
+    answers = tuple(echoes_of(answer, parameters))
+    effect = Effect(
+        parents=parents_of(draft, kind, bench.resources),
+        collection=key,
+        counters=counters,
+        answers=answers,
+    )
+    shape = _list_answer(draft, resource, effect, answer)
+    for parameter in parameters:
+        if parameter.purpose == "unused" and parameter.location == "query":
+            message = (
+                f"query parameter `{parameter.name}` names no field and is accepted without effect"
+            )
+            bench.gaps.append(Note(line=draft.line, message=message, operation=draft.label))
+    return _operation(
+        member, bench, resource=resource, parameters=parameters, response=shape, effect=effect
+    )
+
+
+def _with_field(
+    parameter: Parameter, kind: Kind, resource: Resource, bench: Workbench, draft: Draft
+) -> Parameter:
+    if parameter.location != "path":
+        return parameter
+    parents = {reference.field for reference in parents_of(draft, kind, bench.resources)}
+    if parameter.name in parents:
+        return parameter.model_copy(update={"purpose": "parent", "field": parameter.name})
+    if parameter.name in properties(resource.shape):
+        return parameter.model_copy(update={"purpose": "filter", "field": parameter.name})
+    return parameter
+
+
+def _default_key(draft: Draft, resource: Resource) -> str | None:
+    """Where the SPEC shows no answer: a bare list if it says array, else an envelope."""
+    return None if "array of" in draft.text or draft.exact else resource.name
+
+
+def _list_answer(draft: Draft, resource: Resource, effect: Effect, answer: Shape) -> Shape:
+    if draft.exact and draft.response is not None:
+        return draft.response.shape
+    items: Shape = {
+        "type": "array",
+        "items": {"$ref": f"#/components/schemas/{pascal(resource.singular)}"},
+    }
+    if effect.collection is None:
+        return items
+    known = {effect.collection, *(c.name.split(".")[0] for c in effect.counters)}
+    known |= {a.field for a in effect.answers}
+    if not answer:
+        return object_of({effect.collection: items, "total": {"type": "integer"}}, known)
+    fields = properties(open_fields(answer, known))
+    return object_of({**fields, effect.collection: items}, known)
+
+
+def _record_operation(
+    member: Classified, kind: Kind, resource: Resource, bench: Workbench
+) -> Operation:
+    """Read, replace, update, delete."""
+    sent = request_shape(member.draft, bench.models)
+    if member.rule == "update" and sent is not None and not member.draft.exact:
+        sent = object_of({n: nullable(s) for n, s in properties(sent).items()})
+    done = {"delete": resource.soft_delete or "deleted"}.get(member.rule, "updated")
+    answers = tuple(answers_of(member.draft, resource, done))
+    effect = Effect(
+        id_parameter=_id_parameter(member),
+        parents=parents_of(member.draft, kind, bench.resources),
+        assignments=touch(resource) if member.rule != "read" else (),
+        answers=answers if member.rule != "read" else (),
+        wraps=_wrapper(member, kind),
+        target=resource.soft_delete if member.rule == "delete" else None,
+    )
+    return _operation(
+        member,
+        bench,
+        resource=resource,
+        request=_named_request(member, sent, bench),
+        response=_record_answer(member, kind, resource, effect),
+        effect=effect,
+    )
+
+
+def _deleting(member: Classified, kind: Kind, resource: Resource, bench: Workbench) -> Operation:
+    operation = _record_operation(member, kind, resource, bench)
+    draft = member.draft
+    answered = draft.response is not None or resource.soft_delete is not None
+    status = draft.success or (200 if answered else 204)
+    shape = operation.response if resource.soft_delete else _deleted_answer(draft, kind, status)
+    return operation.model_copy(update={"response": shape, "success_status": status})
+
+
+def _deleted_answer(draft: Draft, kind: Kind, status: int) -> Shape | None:
+    if status == 204:  # noqa: PLR2004 - HTTP: no content
+        return None
+    answer = response_shape(draft)
+    return open_fields(answer, ()) if properties(answer) else object_of({id_field_of(kind): {}})
+
+
+def _transition(member: Classified, kind: Kind, resource: Resource, bench: Workbench) -> Operation:
+    sent = request_shape(member.draft, bench.models)
+    effect = transition_effect(member, kind, resource, sent)
+    if effect is None:
+        return stub(
+            member, bench, f"nothing says what `{member.verb}` does to a {resource.singular}"
+        )
+    effect = effect.model_copy(
+        update={
+            "parents": parents_of(member.draft, kind, bench.resources),
+            "wraps": _wrapper(member, kind),
+        }
+    )
+    if not effect.allowed_from and resource.terminal and effect.target:
+        message = (
+            f"allowed from every state but {', '.join(resource.terminal)}: the SPEC names none"
+        )
+        bench.assumptions.append(
+            Note(line=member.draft.line, message=message, operation=member.draft.label)
+        )
+    return _operation(
+        member,
+        bench,
+        resource=resource,
+        request=_named_request(member, sent, bench),
+        response=_record_answer(member, kind, resource, effect),
+        effect=effect,
+    )
+
+
+def _field(member: Classified, kind: Kind, resource: Resource, bench: Workbench) -> Operation:
+    name = snake(member.verb)
+    shape = properties(resource.shape).get(name)
+    if shape is None:
+        return stub(
+            member, bench, f"nothing says what the {member.verb} of a {resource.singular} is"
+        )
+    effect = Effect(
+        id_parameter=_id_parameter(member), parents=parents_of(member.draft, kind, bench.resources)
+    )
+    answer = object_of({resource.id_field: {}, name: nullable(shape)}, [resource.id_field])
+    return _operation(member, bench, resource=resource, response=answer, effect=effect)
+
+
+def _counting_of(member: Classified, kind: Kind, resource: Resource, bench: Workbench) -> Operation:
+    return _counting(member, kind, resource, bench)
+
+
+_MAKERS = {
+    "create": _creating,
+    "list": _listing,
+    "delete": _deleting,
+    "transition": _transition,
+    "counters": _counting_of,
+    "field": _field,
+}
+
+
+def entity_components(
+    resources: Sequence[Resource], operations: Sequence[Operation]
+) -> dict[str, Shape]:
+    """One component a resource: what every record surely has is required, the rest may be null."""
+    return {pascal(r.singular): _entity(r, operations) for r in resources}
+
+
+def _entity(resource: Resource, operations: Sequence[Operation]) -> Shape:
+    sure = {resource.id_field, *(parent.field for parent in resource.parents)}
+    creates = [o for o in operations if o.resource == resource.name and o.rule == "create"]
+    if len(creates) == 1:
+        sure |= {a.field for a in creates[0].effect.assignments}
+    fields = {n: s for n, s in properties(resource.shape).items() if n not in resource.secret}
+    return object_of({n: s if n in sure else nullable(s) for n, s in fields.items()}, sure)

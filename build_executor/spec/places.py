@@ -1,0 +1,106 @@
+"""Where a path points: at a collection, at one of its items, or at something below an item."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from build_executor.spec.drafts import Draft
+from build_executor.spec.naming import plural, singular, snake
+
+_PREFIXES = frozenset({"api", "rest", "public", "internal"})
+_VERSION = re.compile(r"v\d+(?:\.\d+)?")
+_MODIFIERS = frozenset(
+    {"active", "recent", "all", "list", "search", "pending", "latest", "find", "query"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A path below which items are addressed by one parameter."""
+
+    path: str
+    parameter: str | None
+    parents: tuple[tuple[str, str], ...] = ()
+    """Path parameters above it, each with the collection's path it identifies an item of."""
+
+    @property
+    def noun(self) -> str:
+        """The resource's name, in plural."""
+        literals = [part for part in self.path.split("/") if part and not part.startswith("{")]
+        meaningful = [part for part in literals if not is_prefix(part)] or literals or ["items"]
+        return plural(snake(meaningful[-1]))
+
+    @property
+    def singular(self) -> str:
+        """One of them."""
+        return singular(self.noun)
+
+
+def is_prefix(segment: str) -> bool:
+    """Whether the segment only says that this is an API, such as `api` or `v1`."""
+    return segment in _PREFIXES or bool(_VERSION.fullmatch(segment))
+
+
+def segments(path: str) -> list[str]:
+    """The parts of a path."""
+    return [part for part in path.split("/") if part]
+
+
+def is_parameter(segment: str) -> bool:
+    """Whether the segment is a `{parameter}` as a whole."""
+    return segment.startswith("{") and segment.endswith("}")
+
+
+def normal(path: str) -> str:
+    """The path with nameless parameters."""
+    return re.sub(r"\{[^}]*\}", "{}", path)
+
+
+def split_item(path: str) -> tuple[str, str, tuple[str, ...]] | None:
+    """(collection's path, parameter, what follows) of the last parameter in a path."""
+    parts = segments(path)
+    for index in range(len(parts) - 1, 0, -1):
+        if is_parameter(parts[index]):
+            if is_parameter(parts[index - 1]):
+                return None
+            collection = "/" + "/".join(parts[:index])
+            return collection, parts[index][1:-1], tuple(parts[index + 1 :])
+    return None
+
+
+def find_collections(drafts: Iterable[Draft]) -> dict[str, Collection]:
+    """All collections by their nameless path: those with items and those that something lists."""
+    found: dict[str, Collection] = {}
+    drafts = list(drafts)
+    for draft in drafts:
+        if draft.is_stream:
+            continue
+        _add_chain(found, draft.path)
+    for draft in drafts:
+        if draft.method == "POST" and _is_collection_name(draft.path):
+            found.setdefault(normal(draft.path), Collection(draft.path, None, _above(draft.path)))
+    return found
+
+
+def _add_chain(found: dict[str, Collection], path: str) -> None:
+    parts = segments(path)
+    for end in range(2, len(parts) + 1):
+        item = split_item("/" + "/".join(parts[:end]))
+        if item is not None and not item[2]:
+            known = found.get(normal(item[0]))
+            if known is None or known.parameter is None:
+                found[normal(item[0])] = Collection(item[0], item[1], _above(item[0]))
+
+
+def _above(path: str) -> tuple[tuple[str, str], ...]:
+    parts = segments(path)
+    return tuple(
+        (part[1:-1], normal("/" + "/".join(parts[:index])))
+        for index, part in enumerate(parts)
+        if is_parameter(part) and index
+    )
+
+
+def _is_collection_name(path: str) -> bool:
+    last = (segments(path) or [""])[-1]
+    return not is_parameter(last) and plural(snake(last)) == snake(last) and last not in _MODIFIERS
