@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +20,17 @@ from build_executor.models import Value
 _PR_SET_PDEATHSIG = 1
 _OUTPUT_LIMIT = 4 * 1024 * 1024
 _SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+_LAUNCHER = """
+import subprocess, sys
+with open(sys.argv[1], "ab") as log:
+    process = subprocess.Popen(
+        sys.argv[2:], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    )
+print(process.pid)
+process.returncode = 0  # left alone on purpose
+"""
 
 
 class Finished(Value):
@@ -71,6 +83,22 @@ def start(
     """A running process whose output goes to `log`; it dies with this one. End it with `stop`."""
     with log.open("ab") as stream:
         return _popen(argv, stream.fileno(), cwd, environment, before_exec)
+
+
+def start_detached(
+    argv: Sequence[str],
+    *,
+    log: Path,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """The pid of a process that outlives this one, in a session of its own; output goes to `log`.
+
+    A small process in between starts it and ends, so that it is nobody's child here.
+    """
+    launcher = (sys.executable, "-I", "-S", "-c", _LAUNCHER, str(log))
+    started = run([*launcher, *argv], timeout=30, cwd=cwd, environment=environment)
+    return int(started.output)
 
 
 def stop(process: subprocess.Popen[bytes], *, grace: float = 5) -> None:

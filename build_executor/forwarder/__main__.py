@@ -1,0 +1,89 @@
+"""Forward until SIGTERM; admin commands are JSON lines on a unix socket.
+
+    {"do": "point", "service": s, "port": n, "upstream": "host:port", "release": s, "fence": n}
+    {"do": "remove", "service": s, "fence": n}
+    {"do": "drain", "upstream": "host:port", "seconds": n}
+    {"do": "status"}
+
+Each is answered with one line, `{"ok": true, ...}` or `{"ok": false, "error": "..."}`.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from build_executor.forwarder.table import Forwarder, Refused, Route
+
+
+async def answer(switch: Forwarder, line: bytes) -> dict[str, Any]:
+    """What is said to one admin command; a wrong one changes nothing."""
+    try:
+        return {"ok": True, **await _obey(switch, json.loads(line))}
+    except (Refused, OSError, KeyError, TypeError, ValueError) as error:
+        return {"ok": False, "error": f"{error}" or repr(error)}
+
+
+async def _obey(switch: Forwarder, command: Mapping[str, Any]) -> dict[str, Any]:
+    match command["do"]:
+        case "status":
+            return switch.status()
+        case "point":
+            await switch.point(str(command["service"]), Route.read(command))
+            return {}
+        case "remove":
+            switch.remove(str(command["service"]), int(command["fence"]))
+            return {}
+        case "drain":
+            return {"cut": await switch.drain(command["upstream"], float(command["seconds"]))}
+        case unknown:
+            raise Refused(f"unknown command: {unknown}")
+
+
+async def serve(state: Path, admin: Path, stopped: asyncio.Event) -> None:
+    """Restore the table, forward, and obey the admin until `stopped` is set."""
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                writer.write(json.dumps(await answer(switch, line)).encode() + b"\n")
+                await writer.drain()
+        writer.close()
+
+    switch = Forwarder(state)
+    switch.restore()
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(admin)  # noqa: PTH108 - a blocking path method is refused in async code
+    server = await asyncio.start_unix_server(converse, admin)
+    try:
+        await stopped.wait()
+    finally:
+        server.close()
+        switch.close()
+
+
+async def _serve_until_terminated(state: Path, admin: Path) -> None:
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    await serve(state, admin, stopped)
+
+
+def main(state: Path, admin: Path) -> None:
+    """Serve as the only process of this state file: the one before it has to end first."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    os.umask(0o077)
+    with state.with_name(f"{state.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        asyncio.run(_serve_until_terminated(state, admin))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,292 @@
+"""Processes that outlive whoever started them and come back when they crash: supervisord.
+
+One supervisord serves one folder. A program is one file in it, written whole; starting supervisord
+brings all of them back, after a reboot too. It is reached over a unix socket that only this user
+can open.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import http.client
+import os
+import re
+import shlex
+import socket
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+from pydantic import Field
+
+from build_executor import command
+from build_executor.errors import DeploymentFailed, InvalidSettings
+from build_executor.files import write_atomically
+from build_executor.models import Value
+
+ABSENT = "ABSENT"
+FAILED_STATES = frozenset({"BACKOFF", "FATAL", "EXITED", "UNKNOWN"})
+_UP_STATES = frozenset({"STARTING", "RUNNING"})
+_RUNNING = 1  # supervisord's own statecode
+_CALL_SECONDS = 60.0
+_START_SECONDS = 20.0
+_STOP_SECONDS = 30.0
+_POLL_SECONDS = 0.02
+_LONGEST_SOCKET_PATH = 90  # of 107 bytes; supervisord adds its pid while it binds
+_NO_ANSWER = (OSError, http.client.HTTPException, xmlrpc.client.Error)
+_PLAIN_PATH = re.compile(r"[\w/.@+=~ -]+")  # supervisord's files know no way to quote the others
+
+
+class Program(Value):
+    """A command that is kept running; `environment` is added to the supervisor's own."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._@-]+$")
+    argv: tuple[str, ...]
+    directory: Path
+    log: Path
+    environment: dict[str, str] = Field(default_factory=dict)
+    stop_seconds: int = 10
+    is_first: bool = Field(default=False, description="starts before the others, stops after them")
+
+    def render(self) -> str:
+        """The program as a section of supervisord's configuration."""
+        environment = ",".join(f'{key}="{value}"' for key, value in self.environment.items())
+        text = f"""[program:{self.name}]
+command={shlex.join(self.argv)}
+directory={self.directory}
+environment={environment}
+priority={1 if self.is_first else 999}
+autorestart=true
+startsecs=1
+startretries=10
+stopsignal=TERM
+stopwaitsecs={self.stop_seconds}
+killasgroup=true
+redirect_stderr=true
+stdout_logfile={self.log}
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=2
+"""
+        return text.replace("%", "%%")
+
+
+class Supervisor:
+    """The supervisord of one folder; every verb may be repeated and may run in several processes.
+
+    DeploymentFailed if supervisord does not do what it is asked.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not _PLAIN_PATH.fullmatch(str(folder)):
+            raise InvalidSettings(f"the path has characters that supervisord cannot read: {folder}")
+        self.folder = folder
+        self._config = folder / "supervisord.conf"
+        self._programs = folder / "programs"
+        self._socket = socket_path(folder, "supervisor.sock")
+
+    def is_running(self) -> bool:
+        """Whether supervisord answers."""
+        try:
+            return bool(self._call("getState")["statecode"] == _RUNNING)
+        except _NO_ANSWER:
+            return False
+
+    def start(self, environment: Mapping[str, str] | None = None) -> None:
+        """Start supervisord, and with it all its programs, unless it runs already.
+
+        `environment` is the whole environment of the programs (default: a clean one).
+        """
+        with self._locked():
+            if not self.is_running():
+                self._launch(environment)
+
+    def shut_down(self) -> None:
+        """End all programs and supervisord; they come back with the next `start`."""
+        if not self.folder.exists():
+            return
+        with self._locked():
+            daemon = self._daemon()
+            if daemon is not None:
+                with contextlib.suppress(*_NO_ANSWER):
+                    self._call("shutdown")  # a signal is noticed up to a second later
+                _end(daemon)
+            self._end_orphans()
+
+    def ensure(self, program: Program) -> None:
+        """Keep this program running; one of its name that is configured otherwise is replaced."""
+        self.start()
+        with self._locked():
+            file = self._file(program.name)
+            text = program.render().encode()
+            if (
+                file.exists()
+                and file.read_bytes() == text
+                and self.state(program.name) in _UP_STATES
+            ):
+                return
+            self._remove(program.name)
+            program.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_atomically(file, text)
+            self._call("reloadConfig")
+            self._call("addProcessGroup", program.name)
+
+    def forget(self, name: str) -> None:
+        """End this program for good; returns when its process is gone."""
+        file = self._file(name)
+        if not file.exists() and not self.is_running():
+            return
+        file.unlink(missing_ok=True)  # first, so that nothing brings it back from here on
+        self.start()
+        with self._locked():
+            self._remove(name)
+
+    def state(self, name: str) -> str:
+        """Supervisord's word for the program's state, or ABSENT."""
+        try:
+            return str(self._call("getProcessInfo", name)["statename"])
+        except _NO_ANSWER:
+            return ABSENT
+
+    def definition(self, name: str) -> str | None:
+        """The program as it is written down; None if nothing of this name is kept running."""
+        try:
+            return self._file(name).read_text()
+        except FileNotFoundError:
+            return None
+
+    def programs(self) -> list[str]:
+        """The names of all programs that are kept running."""
+        return sorted(file.stem for file in self._programs.glob("*.conf"))
+
+    def _file(self, name: str) -> Path:
+        return self._programs / f"{name}.conf"
+
+    def _remove(self, name: str) -> None:
+        if self.state(name) == ABSENT:
+            return
+        with contextlib.suppress(xmlrpc.client.Error):  # it is not running
+            self._call("stopProcess", name)
+        self._call("removeProcessGroup", name)
+
+    def _call(self, method: str, *arguments: object) -> dict[str, object]:
+        transport = _UnixTransport(self._socket)
+        with xmlrpc.client.ServerProxy("http://supervisor", transport=transport) as server:
+            answer: dict[str, object] = getattr(server.supervisor, method)(*arguments)
+        return answer
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._programs.mkdir(exist_ok=True, mode=0o700)
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                yield
+            except _NO_ANSWER as error:
+                raise DeploymentFailed(f"the supervisor of {self.folder}: {error}") from error
+
+    def _launch(self, environment: Mapping[str, str] | None) -> None:
+        self._end_orphans()
+        write_atomically(self._config, self._render().encode())
+        log = self.folder / "start.log"
+        log.unlink(missing_ok=True)
+        command.start_detached(self._argv(), log=log, cwd=self.folder, environment=environment)
+        deadline = time.monotonic() + _START_SECONDS
+        while not self.is_running():
+            if time.monotonic() > deadline:
+                raise DeploymentFailed(f"supervisord does not start: {log.read_text()[-500:]}")
+            time.sleep(_POLL_SECONDS)
+
+    def _argv(self) -> Sequence[str]:
+        return (sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config))
+
+    def _render(self) -> str:
+        text = f"""[supervisord]
+nodaemon=true
+silent=true
+logfile={self.folder}/supervisord.log
+logfile_maxbytes=10MB
+logfile_backups=2
+pidfile={self.folder}/supervisord.pid
+childlogdir={self.folder}
+umask=077
+
+[unix_http_server]
+file={self._socket}
+chmod=0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+"""
+        return text.replace("%", "%%") + "[include]\nfiles=programs/*.conf\n"
+
+    def _daemon(self) -> psutil.Process | None:
+        argv = list(self._argv())
+        for process in psutil.process_iter(["cmdline"]):
+            if process.info["cmdline"] == argv:
+                return process
+        return None
+
+    def _end_orphans(self) -> None:
+        """Programs outlive a supervisord that was killed; the new one needs their ports."""
+        orphans = [process for process in psutil.process_iter() if self._is_mine(process)]
+        for process in orphans:
+            _end(process)
+
+    def _is_mine(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get("SUPERVISOR_SERVER_URL") == f"unix://{self._socket}"
+        except (psutil.Error, OSError):
+            return False
+
+
+def socket_path(folder: Path, name: str) -> Path:
+    """Where a socket of this folder is: in it, or in a private short folder if it lies too deep.
+
+    The path of a unix socket has at most 107 bytes.
+    """
+    if len(os.fsencode(folder / name)) <= _LONGEST_SOCKET_PATH:
+        return folder / name
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    private = Path(f"/tmp/build-executor-{os.getuid()}")  # noqa: S108 - checked to be ours
+    private.mkdir(mode=0o700, exist_ok=True)
+    status = private.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise InvalidSettings(f"somebody else can write to {private}: remove it")
+    return private / f"{digest}-{name}"
+
+
+def _end(process: psutil.Process) -> None:
+    try:
+        process.terminate()
+        process.wait(_STOP_SECONDS)
+    except psutil.NoSuchProcess:
+        return
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait(_STOP_SECONDS)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=_CALL_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: object) -> http.client.HTTPConnection:
+        del host
+        return _UnixConnection(self._path)

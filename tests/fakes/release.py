@@ -1,0 +1,110 @@
+"""Releases that start in a tenth of a second: a whole HTTP service in the standard library.
+
+The package is called `uvicorn` so that the target starts it exactly like a generated service; the
+working directory comes first on the path of `python -m`.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import sys
+import tarfile
+from pathlib import Path
+
+from build_executor.models import Release, VerifiedRelease
+
+SERVER = """
+import asyncio, json, os, pathlib, signal, sys
+
+behaviour = json.loads(pathlib.Path("behaviour.json").read_text())
+release, data = os.environ["RELEASE_ID"], pathlib.Path(os.environ["DATA_DIR"])
+busy = 0
+
+async def answer(path):
+    if path == "/health" and not behaviour.get("unhealthy"):
+        return 200, {"status": "active", "release": behaviour.get("says", release), "pid": os.getpid()}
+    if path == "/crash":
+        os._exit(3)
+    if path == "/slow":
+        await asyncio.sleep(1)
+        return 200, {"release": release}
+    if path == "/note":
+        with (data / "notes").open("a") as notes:
+            notes.write(release + "\\n")
+        return 200, {"notes": (data / "notes").read_text().split()}
+    if path == "/environment":
+        return 200, dict(os.environ)
+    return 500, {"release": release}
+
+async def serve(reader, writer):
+    global busy
+    try:
+        while head := await reader.readuntil(b"\\r\\n\\r\\n"):
+            busy += 1
+            status, body = await answer(head.split()[1].decode())
+            text = json.dumps(body).encode()
+            writer.write(b"HTTP/1.1 %d X\\r\\ncontent-length: %d\\r\\n\\r\\n" % (status, len(text)) + text)
+            await writer.drain()
+            busy -= 1
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+    writer.close()
+
+async def main():
+    if "crash" in behaviour:
+        sys.exit("cannot start: " + behaviour["crash"])
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    server = await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1]))
+    await stopped.wait()
+    server.close()
+    while busy:
+        await asyncio.sleep(0.01)
+
+asyncio.run(main())
+"""
+
+
+def verified_release(
+    folder: Path, version: str, *, port: int | None = None, **behaviour: object
+) -> VerifiedRelease:
+    """A release of the service `shop`; `behaviour` may be unhealthy=True, crash="why", says="id"."""
+    folder = folder / version
+    files = {
+        "uvicorn/__main__.py": SERVER,
+        "behaviour.json": json.dumps(behaviour),
+        "VERSION": version,
+    }
+    archive = write_archive(folder / "release.tar.gz", files)
+    environment = folder / "environment" / "bin"
+    environment.mkdir(parents=True, exist_ok=True)
+    if not (environment / "python").exists():
+        (environment / "python").symlink_to(os.path.realpath(sys.executable))
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    release = Release(
+        id=f"{version}-{digest[:12]}",
+        build_id=f"build-{version}",
+        service="shop",
+        version=version,
+        port=port,
+        archive=archive,
+        digest=digest,
+        contract_file=folder / "contract.json",
+        environment=environment.parent,
+    )
+    return VerifiedRelease(release=release, checks=())
+
+
+def write_archive(path: Path, files: dict[str, str]) -> Path:
+    """A tar.gz of these files; the same files give the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+    path.write_bytes(gzip.compress(packed.getvalue(), mtime=0))
+    return path
