@@ -1,0 +1,135 @@
+from pathlib import Path
+
+from build_executor.deployment import deploy, prove
+from build_executor.errors import RegistrationFailed
+from build_executor.mesh.directory import ServiceDirectory
+from build_executor.mesh.messages import BuildEvent
+from build_executor.models import (
+    BuildRecord,
+    BuildRequest,
+    Check,
+    Deployment,
+    Owner,
+    Registration,
+    Release,
+    VerifiedRelease,
+)
+from build_executor.rollback import Cause, Mesh, roll_back_build
+from tests.fakes.target import FakeTarget
+
+SHOP = "shop"
+CAUSE = Cause(phase="health_check", reason="no answer")
+
+
+def record(release_id: str, service: str | None = SHOP) -> BuildRecord:
+    return BuildRecord(
+        build_id=f"build-{release_id}",
+        request=BuildRequest(spec_path="SPEC.md"),
+        owner=Owner(host="here", pid=1, started_at=0),
+        service=service,
+    )
+
+
+def live(target: FakeTarget, release_id: str) -> Deployment:
+    release = Release(
+        id=release_id,
+        build_id=f"build-{release_id}",
+        service=SHOP,
+        version="1.0.0",
+        port=8350,
+        archive=Path("release.tar.gz"),
+        digest="0" * 64,
+        contract_file=Path("contract.json"),
+        environment=Path("environment"),
+    )
+    passed = (Check(name="GET /health", passed=True),)
+    deployed = deploy(VerifiedRelease(release=release, checks=()), target, lambda _: passed)
+    prove(deployed, target)
+    return deployed
+
+
+def mesh(tmp_path: Path, told: list[BuildEvent]) -> Mesh:
+    return Mesh(registry=ServiceDirectory(tmp_path / "directory.json"), notify=told.append)
+
+
+def registered(mesh: Mesh, deployed: Deployment) -> Registration:
+    return mesh.registry.register(SHOP, deployed.url, "1.0.0", {})
+
+
+def test_the_previous_release_is_live_again_and_sovereign_factory_is_told(tmp_path: Path) -> None:
+    target, told = FakeTarget(), list[BuildEvent]()
+    live(target, "1")
+    entry = registered(mesh(tmp_path, told), live(target, "2"))
+
+    report = roll_back_build(record("2"), entry, [target], mesh(tmp_path, told), CAUSE)
+
+    assert report.rollback_status == "success"
+    assert target.routes == {SHOP: "1"}
+    assert told == [
+        BuildEvent(
+            build_id="build-2",
+            service_name=SHOP,
+            phase="health_check",
+            error="no answer",
+            rollback_status="success",
+        )
+    ]
+    assert mesh(tmp_path, told).registry.find(SHOP) is not None
+
+
+def test_a_first_build_is_undone_and_its_registration_withdrawn(tmp_path: Path) -> None:
+    target = FakeTarget()
+    entry = registered(mesh(tmp_path, []), live(target, "1"))
+    target.states[SHOP] = target.states[SHOP].model_copy(update={"proven": ()})
+
+    report = roll_back_build(record("1"), entry, [target], mesh(tmp_path, []), CAUSE)
+
+    assert report.rollback_status == "success"
+    assert report.service_health == "absent"
+    assert mesh(tmp_path, []).registry.find(SHOP) is None
+
+
+def test_what_somebody_else_registered_stays(tmp_path: Path) -> None:
+    registry = mesh(tmp_path, []).registry
+    registry.register(SHOP, "http://127.0.0.1:1", "1.0.0", {})
+
+    roll_back_build(record("1"), None, [FakeTarget()], mesh(tmp_path, []), CAUSE)
+
+    assert registry.find(SHOP) is not None
+
+
+def test_a_build_that_never_read_its_spec_has_nothing_to_undo(tmp_path: Path) -> None:
+    told = list[BuildEvent]()
+
+    report = roll_back_build(record("1", None), None, [FakeTarget()], mesh(tmp_path, told), CAUSE)
+
+    assert report.rollback_status == "not_needed"
+    assert told == []
+
+
+def test_the_report_of_the_worst_target_counts(tmp_path: Path) -> None:
+    good, locked = FakeTarget(name="good"), FakeTarget(name="locked", holders={SHOP: "build-9"})
+    live(good, "1")
+    live(good, "2")
+
+    report = roll_back_build(record("2"), None, [good, locked], mesh(tmp_path, []), CAUSE)
+
+    assert report.rollback_status == "failed"
+    assert report.detail == "locked: shop is being deployed by build build-9"
+
+
+class SilentRegistry(ServiceDirectory):
+    def note_rollback(self, name: str, endpoint: str, detail: str) -> None:
+        raise RegistrationFailed(f"the registry does not answer: {name} {endpoint} {detail}")
+
+
+def test_a_registry_that_is_down_does_not_stop_the_roll_back(tmp_path: Path) -> None:
+    target = FakeTarget()
+    live(target, "1")
+    live(target, "2")
+    down = Mesh(registry=SilentRegistry(tmp_path / "directory.json"), notify=lambda _: None)
+
+    report = roll_back_build(record("2"), None, [target], down, CAUSE)
+
+    assert report.rollback_status == "success"
+    assert "the registry does not answer" in report.detail
