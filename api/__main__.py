@@ -17,10 +17,10 @@ _USAGE = "usage: python -m api | python -m api token NAME read|build|approve..."
 _INVALID = 2
 
 
-def serve(settings: Settings) -> None:
-    """Listen until the process is told to stop."""
-    uvicorn.run(
-        create_app(settings),
+def server_of(settings: Settings, prefect_api_url: str | None = None) -> uvicorn.Server:
+    """The server with its limits; it listens when it is run."""
+    config = uvicorn.Config(
+        create_app(settings, prefect_api_url),
         host=settings.host,
         port=settings.port,
         http="h11",
@@ -35,6 +35,7 @@ def serve(settings: Settings) -> None:
         forwarded_allow_ips="",
         log_level="warning",
     )
+    return uvicorn.Server(config)
 
 
 def print_token(settings: Settings, name: str, scopes: list[str]) -> None:
@@ -50,7 +51,7 @@ def main(arguments: list[str]) -> int:
         settings = load()
         match arguments:
             case []:
-                serve(settings)
+                server_of(settings).run()
             case ["token", name, *scopes] if scopes:
                 print_token(settings, name, scopes)
             case _:

@@ -190,7 +190,7 @@ def _waiting(run: Run, phases: Phases) -> Waiting | None:
     if run.state.type is not StateType.PAUSED:
         return None
     return Waiting(
-        checkpoint=run.state.details.pause_key or "",
+        checkpoint=(run.state.details.pause_key or "").replace("-", "_"),
         next_phase=next_phase(phases),
         since=run.state.timestamp,
         expires_at=run.state.details.pause_timeout,

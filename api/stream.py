@@ -222,19 +222,20 @@ class _Watcher:
     async def _send_all(self, index: int) -> int | None:
         """The code to close with."""
         try:
-            while True:
+            while not self._is_through(index):
                 for message in self._feed.messages[index : index + 100]:
                     index += 1
                     await self._send(message)
-                if self._feed.ended and index >= len(self._feed.messages):
-                    return COMPLETE
-                if self._feed.broken:
-                    return BROKEN
                 await self._wait_for(index)
         except TimeoutError:
             return TOO_SLOW
         except WebSocketDisconnect:
             return None
+        return BROKEN if self._feed.broken else COMPLETE
+
+    def _is_through(self, index: int) -> bool:
+        over = self._feed.ended or self._feed.broken
+        return over and index >= len(self._feed.messages)
 
     async def _wait_for(self, index: int) -> None:
         try:

@@ -1,0 +1,23 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.prefect_server import PrefectServer
+
+
+@pytest.fixture(scope="session")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """The one real Prefect server of a test session."""
+    server = PrefectServer(Path(tmp_path_factory.mktemp("prefect")))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def prefect_server(prefect: PrefectServer) -> str:
+    """The URL of that server's API."""
+    return prefect.api_url
