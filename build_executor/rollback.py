@@ -13,6 +13,7 @@ from build_executor.errors import DeployLocked, DeploymentFailed, RegistrationFa
 from build_executor.mesh.messages import BuildEvent
 from build_executor.mesh.registry import Registry
 from build_executor.models import BuildRecord, Registration, RollbackReport, Value
+from build_executor.registration import restore_registration
 from build_executor.targets.target import Target
 
 NOTHING_TO_UNDO = RollbackReport(
@@ -92,12 +93,11 @@ def _follow(
     registry: Registry,
 ) -> RollbackReport:
     """Let the registry say what is true now: the restored address, or nothing."""
-    live = next((found for t in targets if (found := describe(service, t)) is not None), None)
+    live = next((found.url for t in targets if (found := describe(service, t)) is not None), None)
+    is_stale = registered is not None if live is None else report.rollback_status == "success"
     try:
-        if live is not None and report.rollback_status == "success":
-            registry.note_rollback(service, live.url, report.detail)
-        elif live is None and registered is not None:
-            registry.withdraw(service)
+        if is_stale:
+            restore_registration(service, live, report.detail, registry)
     except RegistrationFailed as error:
         _log.warning("the registry does not know of the roll-back: %s", error)
         return report.model_copy(update={"detail": f"{report.detail}; {error}"})

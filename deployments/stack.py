@@ -17,7 +17,7 @@ from build_executor import command
 from build_executor import settings as settings_module
 from build_executor.errors import BuildExecutorError, InvalidSettings
 from build_executor.settings import Settings, inherited_environment
-from build_executor.targets import local_supervisor_down, local_supervisor_up
+from build_executor.targets.local import local_supervisor_down, local_supervisor_up
 from build_executor.targets.supervisor import FAILED_STATES, Program, Supervisor
 from deployments.pools import ROOT, WORK_POOLS
 
