@@ -32,16 +32,20 @@ def up(settings: Settings) -> None:
     supervisor, environment = _supervisor(settings), _environment(settings)
     if not supervisor.is_running():
         _refuse_taken_ports(settings)
+    _say("starting Prefect server (its first start creates the database)")
     supervisor.start(environment)
     supervisor.ensure(_prefect_server(settings))
     _wait_for(_PREFECT_SERVER, f"{prefect_ui_url(settings)}/api/health", supervisor)
+    _say("registering the deployments of prefect.yaml")
     register = (sys.executable, "-m", "deployments.register")
     command.run(register, cwd=ROOT, environment=environment, timeout=_START_SECONDS)
+    _say("starting the workers and the adapter")
     for pool in WORK_POOLS:
         supervisor.ensure(_worker(settings, pool))
     supervisor.ensure(_adapter(settings))
     local_supervisor_up(settings)
     _wait_for(_ADAPTER, f"{adapter_url(settings)}/health", supervisor)
+    _say(f"build-executor: {adapter_url(settings)}   Prefect UI: {prefect_ui_url(settings)}")
 
 
 def down(settings: Settings) -> None:
@@ -127,6 +131,11 @@ def _wait_for(name: str, url: str, supervisor: Supervisor) -> None:
             log = supervisor.folder.parent / "logs" / f"{name}.log"
             raise InvalidSettings(f"{name} does not answer at {url} ({state}): see {log}")
         time.sleep(_POLL_SECONDS)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _answers(url: str) -> bool:
