@@ -94,20 +94,17 @@ class ServiceDirectory:
 
     def _write(self, entries: dict[str, Entry]) -> None:
         content = Listing(droplets=entries).model_dump_json(indent=2).encode() + b"\n"
-        try:
-            write_atomically(self._path, content)
-        except OSError as error:
-            message = f"the service directory cannot be written: {self._path}: {error}"
-            raise RegistrationFailed(message) from error
+        write_atomically(self._path, content)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """One writer at a time; the lock file is never removed, its removal would let two in."""
         lock = self._path.with_name(f"{self._path.name}.lock")
-        lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+            lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)) as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            message = f"the service directory cannot be written: {self._path}: {error}"
+            raise RegistrationFailed(message) from error

@@ -130,8 +130,14 @@ class HttpRegistry:
         return _named(name, answer.fields.get("droplets", answer.body))
 
     def _call(self, method: str, path: str, body: JsonValue = None) -> Answer:
+        pause = self._patience / 60
         attempts = stamina.retry_context(
-            on=NoAnswer, attempts=5, timeout=self._patience, wait_initial=self._patience / 60
+            on=NoAnswer,
+            attempts=5,
+            timeout=self._patience,
+            wait_initial=pause,
+            wait_max=10 * pause,
+            wait_jitter=pause,
         )
         try:
             for attempt in attempts:
