@@ -12,17 +12,16 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Query, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from api.auth import SUBPROTOCOL, Caller, Scope, identify
 from api.errors import ApiError, error_response
-from api.gateway import Gateway
 from api.phases import current_phase, project_phases
 from api.projection import error_of, status_of
-from api.runs import LogLine, Run, StateType
+from api.runs import LogLine, Run, StateType, TaskRun
 from api.schemas import iso
 from build_executor.events import EVENTS_LOGGER, Event, EventType, parse
 
@@ -33,7 +32,7 @@ COMPLETE, BROKEN = 1000, 1011
 UNKNOWN_BUILD, TOKEN_EXPIRED, TOO_SLOW, UNSUPPORTED = 4404, 4401, 4408, 1003
 _POLL_SECONDS = 0.3
 _WAITING_POLL_SECONDS = 1.0
-_SEND_SECONDS = 5.0
+SEND_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
 _OVERLAP = timedelta(seconds=5)
 _QUIET_SECONDS = 3.0
@@ -54,7 +53,7 @@ async def stream_build(
     hub: Hub = websocket.app.state.hub
     try:
         caller = _admitted(websocket, hub)
-        run = await hub.gateway.read_build(build_id)
+        run = await hub.source.read_build(build_id)
     except ApiError as error:
         await websocket.send_denial_response(error_response(error))
         return
@@ -63,18 +62,38 @@ async def stream_build(
         await websocket.close(UNKNOWN_BUILD, "there is no such build")
         return
     async with hub.feed(run) as feed:
-        await _Watcher(websocket, feed, caller).watch(after)
+        await _Watcher(websocket, feed, caller, hub.send_seconds).watch(after)
+
+
+class Source(Protocol):
+    """What a feed is read from: the gateway."""
+
+    async def read(self, any_id: str) -> Run | None:
+        """A run."""
+        ...
+
+    async def read_build(self, build_id: str) -> Run | None:
+        """A run, if it is a build."""
+        ...
+
+    async def logs(self, flow_run_id: str, after: datetime | None) -> list[LogLine]:
+        """The lines of a run's log at or after a moment, in order of time."""
+        ...
+
+    async def task_runs(self, run_ids: list[str]) -> list[TaskRun]:
+        """The task runs of runs."""
+        ...
 
 
 class Feed:
     """All messages of one build in the order in which they arrived; grows until the build ends."""
 
-    def __init__(self, gateway: Gateway, run: Run) -> None:
+    def __init__(self, source: Source, run: Run) -> None:
         self.messages: list[str] = []
         self.ended = False
         self.broken = False
         self.watchers = 0
-        self._gateway, self._run = gateway, run
+        self._source, self._run = source, run
         self._position: dict[str, int] = {}
         self._newest: datetime | None = None
         self._finished_line = False
@@ -109,10 +128,10 @@ class Feed:
 
     async def _read(self) -> bool:
         """Whether there was anything new. The state is read first: its log is never older."""
-        run = await self._gateway.read(self._run.id)
+        run = await self._source.read(self._run.id)
         self._run = run or self._run
         since = None if self._newest is None else self._newest - _OVERLAP
-        return self._add(await self._gateway.logs(self._run.id, since))
+        return self._add(await self._source.logs(self._run.id, since))
 
     def _add(self, lines: list[LogLine]) -> bool:
         new = [line for line in lines if line.id not in self._position]
@@ -135,8 +154,8 @@ class Feed:
 
     async def _end(self) -> None:
         """Whatever was late gets its last chance; then the end."""
-        self._add(await self._gateway.logs(self._run.id, None))
-        tasks = await self._gateway.task_runs([self._run.id])
+        self._add(await self._source.logs(self._run.id, None))
+        tasks = await self._source.task_runs([self._run.id])
         now = datetime.now(UTC)
         state, reason = error_of(
             self._run, current_phase(project_phases(self._run, tasks, {}, now))
@@ -167,8 +186,8 @@ class Feed:
 class Hub:
     """The feeds of all builds that somebody watches; the last watcher takes the feed away."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self.gateway = gateway
+    def __init__(self, source: Source, send_seconds: float = SEND_SECONDS) -> None:
+        self.source, self.send_seconds = source, send_seconds
         self._feeds: dict[str, tuple[Feed, asyncio.Task[None]]] = {}
 
     @property
@@ -180,7 +199,7 @@ class Hub:
     async def feed(self, run: Run) -> AsyncIterator[Feed]:
         """The feed of this build, for one watcher."""
         if run.id not in self._feeds:
-            feed = Feed(self.gateway, run)
+            feed = Feed(self.source, run)
             reader = asyncio.create_task(_until_ended(feed))
             reader.add_done_callback(feed.reader_is_done)
             self._feeds[run.id] = (feed, reader)
@@ -196,8 +215,11 @@ class Hub:
 
 
 class _Watcher:
-    def __init__(self, websocket: WebSocket, feed: Feed, caller: Caller) -> None:
+    def __init__(
+        self, websocket: WebSocket, feed: Feed, caller: Caller, send_seconds: float
+    ) -> None:
         self._websocket, self._feed, self._caller = websocket, feed, caller
+        self._send_seconds = send_seconds
 
     async def watch(self, after: str | None) -> None:
         """Until the build ends, the watcher leaves or fails, or the token expires."""
@@ -246,7 +268,7 @@ class _Watcher:
             await self._send(json.dumps(beat))
 
     async def _send(self, message: str) -> None:
-        async with asyncio.timeout(_SEND_SECONDS):
+        async with asyncio.timeout(self._send_seconds):
             await self._websocket.send_text(message)
 
     async def _listen(self) -> int | None:

@@ -24,7 +24,7 @@ OPEN = Settings(build_executor_home=Path("unused"), jwt_secret=None)
 CLOSED = OPEN.model_copy(update={"jwt_secret": SecretStr(KEY)})
 
 
-def token(key: str = KEY, algorithm: str | None = "HS256", **claims: Any) -> str:
+def token(key: str = KEY, algorithm: str | None = "HS256", **claims: Any) -> str:  # noqa: ANN401 - claims of any kind
     filled = {name: value for name, value in {**GOOD, **claims}.items() if value is not None}
     return jwt.encode(filled, key, algorithm=algorithm)
 

@@ -1,3 +1,4 @@
+import contextlib
 import json
 from collections.abc import AsyncIterator
 
@@ -108,10 +109,8 @@ async def test_bad_json_is_refused_before_the_application_sees_it() -> None:
 
 @given(st.binary(max_size=200))
 def test_whatever_comes_is_a_value_or_a_422(body: bytes) -> None:
-    try:
-        parse_json(body)
-    except ApiError as error:
-        assert error.status == 422
+    with contextlib.suppress(ApiError):
+        json.dumps(parse_json(body)).encode()
 
 
 def test_ordinary_json_is_read() -> None:

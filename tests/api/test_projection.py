@@ -31,14 +31,14 @@ def state(kind: StateType, name: str = "", message: str | None = None, **details
     return State(type=kind, name=name, message=message, timestamp=NOW, state_details=details)
 
 
-def run(kind: StateType, name: str = "", message: str | None = None, **fields: Any) -> Run:
+def run(kind: StateType, name: str = "", message: str | None = None, **fields: Any) -> Run:  # noqa: ANN401 - any of its fields
     started = {} if kind in {StateType.SCHEDULED, StateType.PENDING} else {"start_time": CREATED}
     known = {"created": CREATED, "tags": ("service:notes",), **started, **fields}
     request = {"spec_path": "SPEC.md", **known.pop("request", {})}
     return Run(id="b", state=state(kind, name, message), parameters={"request": request}, **known)
 
 
-def task(name: str, kind: StateType, second: int = 0, **fields: Any) -> TaskRun:
+def task(name: str, kind: StateType, second: int = 0, **fields: Any) -> TaskRun:  # noqa: ANN401 - any of its fields
     start = CREATED + timedelta(seconds=second)
     known = {"start_time": start, "end_time": start + timedelta(seconds=5), "run_count": 1}
     return TaskRun(flow_run_id="b", name=name, state=state(kind), **{**known, **fields})

@@ -29,14 +29,14 @@ def spec(specs: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pipeline(prefect: PrefectServer, home: Path) -> Iterator[None]:
+def pipeline(prefect: PrefectServer, home: Path) -> Iterator[PrefectServer]:
     """The stand-in's deployments, served."""
     with running_stand_in(prefect, home):
-        yield
+        yield prefect
 
 
 @pytest.fixture(scope="session")
-def client(pipeline: None, prefect: PrefectServer, home: Path, specs: Path) -> Iterator[Client]:
+def client(pipeline: PrefectServer, home: Path, specs: Path) -> Iterator[Client]:
     """A client of a running adapter, open to this machine."""
-    with running_adapter(settings_for(home, specs), prefect.api_url) as running:
+    with running_adapter(settings_for(home, specs), pipeline.api_url) as running:
         yield running

@@ -90,9 +90,9 @@ def running_stand_in(prefect: PrefectServer, home: Path) -> Iterator[None]:
         command.stop(process)
 
 
-def settings_for(home: Path, specs: Path, **fields: Any) -> Settings:
+def settings_for(home: Path, specs: Path) -> Settings:
     """Settings of an adapter on a free port."""
-    return Settings(build_executor_home=home, spec_roots=(specs,), port=free_port(), **fields)
+    return Settings(build_executor_home=home, spec_roots=(specs,), port=free_port())
 
 
 def _await_deployments(api_url: str, log: Path) -> None:
