@@ -17,7 +17,7 @@ from pathlib import Path
 
 from build_executor import command
 from build_executor.artifacts import VERIFICATION_LOG, ArtifactStore
-from build_executor.contract_checks import live_checks, staged_checks
+from build_executor.checks.contract import live_checks, staged_checks
 from build_executor.errors import CommandFailed, NoAnswer, VerificationFailed
 from build_executor.events import report_progress
 from build_executor.files import read_untrusted

@@ -6,7 +6,7 @@ each other (`status`: "active" or "healthy") the product specification decides.
 
 from pydantic import JsonValue
 
-from build_executor.examination import Call, Examination, has_status
+from build_executor.checks.examination import Call, Examination, has_status
 from build_executor.spec.contract import Shape
 
 _TEXT: Shape = {"type": "string", "minLength": 1}

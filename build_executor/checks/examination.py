@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 
 from pydantic import JsonValue
 
+from build_executor.checks.sampling import faults
 from build_executor.errors import NoAnswer
 from build_executor.http_client import Answer, HttpClient
 from build_executor.models import Check
-from build_executor.sampling import faults
 from build_executor.spec.contract import Contract, Shape
 
 Expectation = Callable[[Answer], str | None]

@@ -49,7 +49,7 @@ def sample_body(operation: Operation, contract: Contract, variation: int) -> Jso
 
 def sample(shape: Shape, contract: Contract, depth: int = 0) -> JsonValue:
     """The simplest value of a shape: its example, default or first choice if it names one."""
-    shape = _resolved(shape, contract)
+    shape = resolved(shape, contract)
     for word in ("const", "example", "default"):
         if shape.get(word) is not None:
             return shape[word]
@@ -63,7 +63,7 @@ def sample(shape: Shape, contract: Contract, depth: int = 0) -> JsonValue:
 
 def _example_or_sample(example: JsonValue, shape: Shape, contract: Contract) -> JsonValue:
     """The example, with a made-up value for each field that does not fit its own shape."""
-    fields = _fields(_resolved(shape, contract))
+    fields = _fields(resolved(shape, contract))
     if isinstance(example, dict) and fields:
         example = {
             name: value
@@ -125,7 +125,8 @@ def _text(shape: Shape) -> str:
     return text[:most] if isinstance(most, int) else text
 
 
-def _resolved(shape: Shape, contract: Contract) -> Shape:
+def resolved(shape: Shape, contract: Contract) -> Shape:
+    """The shape itself, or the one it refers to."""
     reference = shape.get("$ref")
     if not isinstance(reference, str):
         return shape
