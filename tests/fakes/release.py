@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from build_executor.models import Release, VerifiedRelease
@@ -20,15 +21,17 @@ import asyncio, json, os, pathlib, signal, sys
 
 behaviour = json.loads(pathlib.Path("behaviour.json").read_text())
 release, data = os.environ["RELEASE_ID"], pathlib.Path(os.environ["DATA_DIR"])
+port = int(sys.argv[sys.argv.index("--port") + 1])
 busy = 0
 
 async def answer(path):
     if path == "/health" and not behaviour.get("unhealthy"):
-        return 200, {"status": "active", "release": behaviour.get("says", release), "pid": os.getpid()}
+        says = behaviour.get("says", release)
+        return 200, {"status": "active", "release": says, "pid": os.getpid()}
     if path == "/crash":
         os._exit(3)
     if path == "/slow":
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.5)
         return 200, {"release": release}
     if path == "/note":
         with (data / "notes").open("a") as notes:
@@ -43,11 +46,14 @@ async def serve(reader, writer):
     try:
         while head := await reader.readuntil(b"\\r\\n\\r\\n"):
             busy += 1
-            status, body = await answer(head.split()[1].decode())
-            text = json.dumps(body).encode()
-            writer.write(b"HTTP/1.1 %d X\\r\\ncontent-length: %d\\r\\n\\r\\n" % (status, len(text)) + text)
-            await writer.drain()
-            busy -= 1
+            try:
+                status, body = await answer(head.split()[1].decode())
+                text = json.dumps(body).encode()
+                start = b"HTTP/1.1 %d X\\r\\ncontent-length: %d\\r\\n\\r\\n" % (status, len(text))
+                writer.write(start + text)
+                await writer.drain()
+            finally:
+                busy -= 1
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
     writer.close()
@@ -57,7 +63,7 @@ async def main():
         sys.exit("cannot start: " + behaviour["crash"])
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    server = await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1]))
+    server = await asyncio.start_server(serve, "127.0.0.1", port)
     await stopped.wait()
     server.close()
     while busy:
@@ -67,34 +73,44 @@ asyncio.run(main())
 """
 
 
-def verified_release(
-    folder: Path, version: str, *, port: int | None = None, **behaviour: object
-) -> VerifiedRelease:
-    """A release of the service `shop`; `behaviour` may be unhealthy=True, crash="why", says="id"."""
-    folder = folder / version
-    files = {
-        "uvicorn/__main__.py": SERVER,
-        "behaviour.json": json.dumps(behaviour),
-        "VERSION": version,
-    }
-    archive = write_archive(folder / "release.tar.gz", files)
-    environment = folder / "environment" / "bin"
-    environment.mkdir(parents=True, exist_ok=True)
-    if not (environment / "python").exists():
-        (environment / "python").symlink_to(os.path.realpath(sys.executable))
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    release = Release(
-        id=f"{version}-{digest[:12]}",
-        build_id=f"build-{version}",
-        service="shop",
-        version=version,
-        port=port,
-        archive=archive,
-        digest=digest,
-        contract_file=folder / "contract.json",
-        environment=environment.parent,
-    )
-    return VerifiedRelease(release=release, checks=())
+@dataclass(frozen=True)
+class Releases:
+    """Builds releases of one service below `folder`."""
+
+    folder: Path
+    service: str = "shop"
+    port: int | None = None
+
+    def build(self, version: str, **behaviour: object) -> VerifiedRelease:
+        """A release; it may be told to be unhealthy=True, crash="why", or says="another id"."""
+        folder = self.folder / version
+        files = {
+            "uvicorn/__main__.py": SERVER,
+            "behaviour.json": json.dumps(behaviour),
+            "VERSION": version,
+        }
+        archive = write_archive(folder / "release.tar.gz", files)
+        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+        release = Release(
+            id=f"{version}-{digest[:12]}",
+            build_id=f"build-{version}",
+            service=self.service,
+            version=version,
+            port=self.port,
+            archive=archive,
+            digest=digest,
+            contract_file=folder / "contract.json",
+            environment=_environment(folder / "environment"),
+        )
+        return VerifiedRelease(release=release, checks=())
+
+
+def _environment(folder: Path) -> Path:
+    python = folder / "bin" / "python"
+    python.parent.mkdir(parents=True, exist_ok=True)
+    if not python.is_symlink():
+        python.symlink_to(os.path.realpath(sys.executable))
+    return folder
 
 
 def write_archive(path: Path, files: dict[str, str]) -> Path:

@@ -1,0 +1,120 @@
+"""What every target promises; the fake one keeps it too, or tests with it would prove nothing."""
+
+import pytest
+
+from build_executor.errors import DeployLocked, DeploymentFailed
+from build_executor.models import Release
+from build_executor.targets.target import Target
+from tests.fakes.release import Releases
+from tests.fakes.target import FakeTarget
+from tests.ports import free_port
+
+
+@pytest.fixture(params=["fake", pytest.param("local", marks=pytest.mark.full)])
+def target(request: pytest.FixtureRequest) -> Target:
+    if request.param == "fake":
+        return FakeTarget()
+    local: Target = request.getfixturevalue("local")
+    return local
+
+
+@pytest.fixture
+def release(releases: Releases) -> Release:
+    return releases.build("1.0.0").release
+
+
+def test_an_unknown_service_has_nothing(target: Target, release: Release) -> None:
+    assert target.read(release.service).releases == ()
+
+
+def test_what_is_recorded_under_the_lock_can_be_read(target: Target, release: Release) -> None:
+    with target.locked(release.service, "build") as ledger:
+        ledger.record(ledger.state.model_copy(update={"proven": ("1",)}))
+        assert ledger.state.proven == ("1",)
+
+    assert target.read(release.service).proven == ("1",)
+
+
+def test_the_fence_grows_with_every_lock(target: Target, release: Release) -> None:
+    with target.locked(release.service, "first") as ledger:
+        first = ledger.state.fence
+    with target.locked(release.service, "second") as ledger:
+        second = ledger.state.fence
+
+    assert second > first
+
+
+def test_only_one_can_hold_the_lock_of_a_service(target: Target, release: Release) -> None:
+    with (
+        target.locked(release.service, "first"),
+        pytest.raises(DeployLocked, match="build first"),
+        target.locked(release.service, "second"),
+    ):
+        pass
+
+
+def test_a_wanted_port_is_reserved(target: Target, release: Release) -> None:
+    port = free_port()
+
+    assert target.reserve_port(release.service, port) == port
+    assert target.reserve_port(release.service, port) == port
+
+
+def test_an_allocated_port_is_kept(target: Target, release: Release) -> None:
+    port = target.reserve_port(release.service, None)
+
+    assert target.reserve_port(release.service, None) == port
+
+
+def test_a_release_that_is_not_installed_cannot_start(target: Target, release: Release) -> None:
+    with pytest.raises(DeploymentFailed, match="not installed"):
+        target.start(release.service, release.id)
+
+
+def test_installing_and_starting_may_be_repeated(target: Target, release: Release) -> None:
+    target.install(release)
+    target.install(release)
+
+    address = target.start(release.service, release.id)
+
+    assert target.start(release.service, release.id) == address
+
+
+def test_a_release_that_does_not_run_gets_no_traffic(target: Target, release: Release) -> None:
+    target.install(release)
+
+    with pytest.raises(DeploymentFailed):
+        target.switch(release.service, release.id, free_port())
+
+
+def test_a_running_release_gets_the_public_port(target: Target, release: Release) -> None:
+    port = target.reserve_port(release.service, release.port)
+    target.install(release)
+    target.start(release.service, release.id)
+
+    url = target.switch(release.service, release.id, port)
+
+    assert url == f"http://127.0.0.1:{port}"
+    assert target.switch(release.service, release.id, port) == url
+
+
+def test_a_stopped_release_can_be_started_again(target: Target, release: Release) -> None:
+    target.install(release)
+    target.start(release.service, release.id)
+
+    target.stop(release.service, release.id)
+    target.stop(release.service, release.id)
+
+    assert target.start(release.service, release.id)
+
+
+def test_an_archived_release_is_gone(target: Target, release: Release) -> None:
+    target.install(release)
+    target.start(release.service, release.id)
+    target.switch(release.service, release.id, target.reserve_port(release.service, release.port))
+
+    target.archive(release.service, release.id)
+    target.archive(release.service, release.id)
+
+    with pytest.raises(DeploymentFailed):
+        target.start(release.service, release.id)

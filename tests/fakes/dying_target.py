@@ -1,0 +1,69 @@
+"""A real target under a deployer that is killed with SIGKILL just before or after one step."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from build_executor.models import Release
+from build_executor.targets.state import ServiceState
+from build_executor.targets.target import Ledger, Target
+
+
+@dataclass
+class DyingTarget:
+    """Does what `target` does; `at` is a moment such as "after switch"."""
+
+    target: Target
+    at: str
+
+    @property
+    def name(self) -> str:
+        return self.target.name
+
+    @property
+    def keep_releases(self) -> int:
+        return self.target.keep_releases
+
+    @contextmanager
+    def _step(self, verb: str) -> Iterator[None]:
+        self._pass(f"before {verb}")
+        yield
+        self._pass(f"after {verb}")
+
+    def _pass(self, moment: str) -> None:
+        if moment == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    @contextmanager
+    def locked(self, service: str, build_id: str) -> Iterator[Ledger]:
+        with self.target.locked(service, build_id) as ledger:
+            yield ledger
+            self._pass("before unlock")
+
+    def read(self, service: str) -> ServiceState:
+        return self.target.read(service)
+
+    def reserve_port(self, service: str, wanted: int | None) -> int:
+        return self.target.reserve_port(service, wanted)
+
+    def install(self, release: Release) -> None:
+        with self._step("install"):
+            self.target.install(release)
+
+    def start(self, service: str, release_id: str) -> str:
+        with self._step("start"):
+            return self.target.start(service, release_id)
+
+    def switch(self, service: str, release_id: str, port: int) -> str:
+        with self._step("switch"):
+            return self.target.switch(service, release_id, port)
+
+    def stop(self, service: str, release_id: str) -> None:
+        with self._step("stop"):
+            self.target.stop(service, release_id)
+
+    def archive(self, service: str, release_id: str) -> None:
+        with self._step("archive"):
+            self.target.archive(service, release_id)
