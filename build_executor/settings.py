@@ -87,9 +87,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _open_to_others_only_with_tokens(self) -> Self:
-        if self.host not in _LOOPBACK and self.jwt_secret is None:
+        if not self.is_loopback_only and self.jwt_secret is None:
             raise ValueError(f"HOST {self.host} is not loopback: set JWT_SECRET, or HOST=127.0.0.1")
         return self
+
+    @property
+    def is_loopback_only(self) -> bool:
+        """Whether nobody but this machine can reach the adapter."""
+        return self.host in _LOOPBACK
 
     @property
     def builds(self) -> Path:

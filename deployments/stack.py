@@ -5,6 +5,7 @@ services that were deployed here. Both may be repeated.
 """
 
 import argparse
+import secrets
 import socket
 import sys
 import time
@@ -16,6 +17,7 @@ import httpx
 from build_executor import command
 from build_executor import settings as settings_module
 from build_executor.errors import BuildExecutorError, InvalidSettings
+from build_executor.files import write_atomically
 from build_executor.settings import Settings, inherited_environment
 from build_executor.targets.local import local_supervisor_down, local_supervisor_up
 from build_executor.targets.supervisor import FAILED_STATES, Program, Supervisor
@@ -80,6 +82,23 @@ def _environment(settings: Settings) -> dict[str, str]:
         "PREFECT_LOGGING_EXTRA_LOGGERS": "build_executor",
         "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.2",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
+        **_prefect_credentials(settings),
+    }
+
+
+def _prefect_credentials(settings: Settings) -> dict[str, str]:
+    """Prefect asks for a password as soon as others can reach the adapter; made once, and kept."""
+    if settings.is_loopback_only:
+        return {}
+    file = settings.build_executor_home / "stack" / "prefect-login"
+    if not file.exists():
+        write_atomically(file, f"operator:{secrets.token_urlsafe(24)}".encode())
+    _say(f"Prefect's user and password are in {file}")
+    login = file.read_text(encoding="utf-8")
+    return {
+        "PREFECT_SERVER_API_AUTH_STRING": login,
+        "PREFECT_API_AUTH_STRING": login,
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
     }
 
 

@@ -55,8 +55,7 @@ def _builds_table(cold: dict[str, Any], warm: list[dict[str, Any]]) -> Table:
     for build in (cold, *warm):
         assert build["status"] == "completed", build
     for phase in cold["phases"]:
-        seconds = [build["phases"][phase]["duration_seconds"] or 0 for build in warm]
-        _row(table, phase, cold["phases"][phase]["duration_seconds"] or 0, seconds)
+        _row(table, phase, _phase(cold, phase), [_phase(build, phase) for build in warm])
     _row(table, "submit to first phase", _waited(cold), [_waited(build) for build in warm])
     _row(table, "submit to completed", _seconds(cold), [_seconds(build) for build in warm])
     return table
@@ -101,7 +100,9 @@ def _memory_table(stack: Stack) -> Table:
         "deployed service": "uvicorn app.main",
     }
     for name, words in names.items():
-        memory = [used for process in psutil.process_iter() if (used := _memory(process, stack, words))]
+        memory = [
+            used for process in psutil.process_iter() if (used := _memory(process, stack, words))
+        ]
         if memory:
             table.add_row(name, *(f"{max(m[i] for m in memory) / 2**20:.0f}" for i in (0, 1)))
     stack.finished(build_id)
@@ -132,6 +133,10 @@ def _row(table: Table, name: str, cold: float, warm: list[float]) -> None:
 
 def _total(builds: list[dict[str, Any]]) -> float:
     return statistics.median(_seconds(build) for build in builds)
+
+
+def _phase(build: dict[str, Any], phase: str) -> float:
+    return _between(build["phases"][phase]["started_at"], build["phases"][phase]["completed_at"])
 
 
 def _waited(build: dict[str, Any]) -> float:

@@ -100,7 +100,7 @@ def test_a_broken_deploy_leaves_the_old_version_live(
     build = stack.finished(build_id)
 
     assert build["status"] == "failed"
-    assert build["error"]["state"] == "failed_deployment"
+    assert build["error_state"] == "failed_deployment"
     assert release_of(url) == before
     assert httpx.get(f"{url}/notes").status_code == 200
 
@@ -116,8 +116,8 @@ def test_a_rejected_build_changes_nothing(stack: Stack, notes: Callable[[str], s
 
     assert answer.status_code == 200
     assert build["status"] == "failed"
-    assert build["error"]["state"] == "failed_approval"
-    assert "said by a test" in build["error"]["reason"]
+    assert build["error_state"] == "failed_approval"
+    assert "said by a test" in build["error"]
     assert release_of(url) == before
 
 

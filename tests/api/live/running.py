@@ -48,6 +48,12 @@ class Client:
             time.sleep(0.1)
         return job
 
+    def until_rolled_back(self, build_id: str) -> None:
+        deadline = time.monotonic() + 60
+        while self.status(build_id)["rollback"] is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
     def ended(self, build_id: str) -> dict[str, Any]:
         return self.until(build_id, *ENDED)
 
