@@ -102,7 +102,7 @@ class Records:
         parents = {parent.field: parent.resource for parent in operation.effect.parents}
         known = record.path_values if record else {}
         for name, resource in parents.items():
-            if name in values and name not in known:
+            if name not in known:
                 values[name] = self.create_for(operation, resource, depth) or values[name]
         values.update({name: value for name, value in known.items() if name in values})
         parameter = id_parameter(operation)

@@ -88,8 +88,6 @@ def _of_type(shape: Shape, contract: Contract, depth: int) -> JsonValue:
             return _number(shape)
         case "boolean":
             return True
-        case "null":
-            return None
         case _:
             return _text(shape)
 
