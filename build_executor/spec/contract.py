@@ -84,7 +84,7 @@ class Effect(Value):
     allowed_from: tuple[str, ...] = Field(default=(), description="empty: any non-terminal status")
     idempotent: bool = False
     wraps: str | None = Field(default=None, description="the answer's key that holds the record")
-    singleton: bool = False
+    newest_first: bool = False
 
 
 class Operation(Value):

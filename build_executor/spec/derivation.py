@@ -63,7 +63,7 @@ def assemble(
         components=components,
         dependencies=header.dependencies,
         features=header.features,
-        udc_examples={d.path: d.response.example for d in udc if d.response},
+        udc_examples={d.label: d.response.example for d in udc if d.response},
         assumptions=tuple(bench.assumptions),
         gaps=tuple(bench.gaps),
         openapi=to_openapi(header.title or header.service, header.version, operations, components),

@@ -1,5 +1,6 @@
 """Operations: drafts with their rule, their bodies, their parameters and their effect."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -38,6 +39,10 @@ from build_executor.spec.shapes import (
     properties,
 )
 
+_NEWEST = re.compile(r"newest|latest|recent|descending|reverse chronological")
+_RESERVED_NAMES = frozenset(
+    ["logic", "models", "router", "stream", "repository_of", "uptime_of", "new_id", "timestamp", "repository", "body", "query", "store", "websocket", "refuse_states", "require_state", "record", "sent", "page", "get", "post", "put", "patch", "delete"]
+)
 _SUCCESS = {"create": 201, "delete": 204}
 
 
@@ -51,7 +56,7 @@ class Workbench:
     service: str
     version: str
     components: dict[str, Shape] = field(default_factory=dict)
-    names: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=lambda: set(_RESERVED_NAMES))
     assumptions: list[Note] = field(default_factory=list)
     gaps: list[Note] = field(default_factory=list)
 
@@ -299,6 +304,7 @@ def _listing(member: Classified, kind: Kind, resource: Resource, bench: Workbenc
         collection=key,
         counters=counters,
         answers=answers,
+        newest_first=bool(_NEWEST.search(f"{draft.path} {draft.text}")),
     )
     shape = _list_answer(draft, resource, effect, answer)
     for parameter in parameters:

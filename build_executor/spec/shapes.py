@@ -162,6 +162,12 @@ def _merged_objects(first: Shape, second: Shape) -> Shape:
     return object_of(both, needed) if both else {"type": "object"}
 
 
+def resolved(shape: Shape, components: Mapping[str, Shape]) -> Shape:
+    """The component that a shape refers to; the shape itself if it refers to none."""
+    name = str(shape.get("$ref", "")).rsplit("/", 1)[-1]
+    return components.get(name, shape)
+
+
 def is_instant_name(name: str) -> bool:
     """Whether a field of this name holds a point in time."""
     return bool(_INSTANT_NAME.match(name)) and not _is_duration(name)

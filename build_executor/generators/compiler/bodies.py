@@ -1,0 +1,374 @@
+"""The statements of each operation's function, by its rule."""
+
+from collections.abc import Callable, Iterator
+
+from build_executor.generators.compiler.expressions import (
+    Tree,
+    assigned,
+    assignments,
+    attribute,
+    counters,
+    dictionary,
+    parameter_code,
+    restrictions,
+    words,
+)
+from build_executor.generators.compiler.text import literal, text_literal
+from build_executor.spec.contract import Contract, Effect, Operation, Reference, Resource, Shape
+from build_executor.spec.naming import variable
+from build_executor.spec.shapes import properties, required, resolved
+
+_NOW = "timestamp()"
+_DUMP = 'body.model_dump(mode="json", by_alias=True{more})'
+
+
+class Writer:
+    """Writes the functions of one contract; `answer` is the class an operation answers with."""
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+
+    def body(self, operation: Operation, answer: str) -> list[str]:
+        """The statements of the operation's function."""
+        lines = list(_RULES.get(operation.rule, Writer.stub)(self, operation, answer))
+        if sum(line.count(_NOW) for line in lines) > 1:
+            return [f"now = {_NOW}", *(line.replace(_NOW, "now") for line in lines)]
+        return lines
+
+    def stub(self, operation: Operation, _answer: str) -> Iterator[str]:
+        """Says that it is not implemented, and where the SPEC names it."""
+        detail = f"{operation.label} is not implemented: nothing says what it does"
+        yield f"raise NotImplementedYetError({text_literal(detail)}, spec_line={operation.spec_line})"
+
+    def information(self, _operation: Operation, _answer: str) -> Iterator[str]:
+        """Says what the service is."""
+        endpoints = [operation.label for operation in self.contract.operations]
+        members: Tree = {
+            "service": literal(self.contract.service),
+            "version": literal(self.contract.version),
+            "description": literal(self.contract.description),
+            "endpoints": literal(list(endpoints)),
+        }
+        yield f"return {dictionary(members)}"
+
+    def create(self, operation: Operation, answer: str) -> Iterator[str]:
+        """Keeps a new record."""
+        resource = self._resource(operation)
+        yield from self._parents(operation.effect)
+        has_body = operation.request is not None
+        if has_body:
+            yield f"sent = {_DUMP.format(more='')}"
+            yield from self._references(operation)
+        for name in resource.unique:
+            if name in self._sent(operation):
+                arguments = f"{text_literal(resource.name)}, {text_literal(name)}"
+                yield f"repository.refuse_duplicate({arguments}, sent.get({text_literal(name)}))"
+        yield f"record_id = {self._new_id(operation, resource)}"
+        fields: Tree = {resource.id_field: "record_id"}
+        fields.update(assignments(operation.effect.assignments, resource))
+        yield f"record: Record = {dictionary(fields, *(['sent'] if has_body else []))}"
+        yield f"repository.add({text_literal(resource.name)}, record_id, record)"
+        yield self._answer(operation, answer)
+
+    def read(self, operation: Operation, answer: str) -> Iterator[str]:
+        """Finds a record."""
+        resource = self._resource(operation)
+        yield f"record = {self._required(operation, resource)}"
+        yield self._answer(operation, answer)
+
+    def field(self, operation: Operation, answer: str) -> Iterator[str]:
+        """Answers with one field of a record."""
+        resource = self._resource(operation)
+        yield f"record = {self._required(operation, resource)}"
+        name = next((n for n in properties(operation.response) if n != resource.id_field), "")
+        members: Tree = {
+            resource.id_field: f"record[{text_literal(resource.id_field)}]",
+            name: f"record.get({text_literal(name)})",
+        }
+        yield f"return {answer}.model_validate({dictionary(members)})"
+
+    def update(self, operation: Operation, answer: str) -> Iterator[str]:
+        """Changes the fields that were sent."""
+        more = ", exclude_unset=True, exclude_none=True"
+        yield from self._changed(operation, answer, more, "updated")
+
+    def replace(self, operation: Operation, answer: str) -> Iterator[str]:
+        """Sets all fields that a caller may set; makes the record where nothing else does."""
+        resource = self._resource(operation)
+        creators = [o for o in self.contract.operations if o.resource == resource.name]
+        if any(o.rule == "create" for o in creators) or operation.effect.id_parameter is None:
+            yield from self._changed(operation, answer, "", "updated")
+            return
+        identity = variable(operation.effect.id_parameter)
+        name, noun = text_literal(resource.name), text_literal(resource.id_field)
+        yield "with repository.transaction():"
+        yield f"    known = repository.get({name}, {identity})"
+        sent = _DUMP.format(more="") if operation.request is not None else "{}"
+        changes: Tree = dict(assignments(operation.effect.assignments, resource))
+        fields = dictionary(changes, "(known or {})", sent)
+        yield f"    record: Record = {fields}"
+        yield f"    record[{noun}] = {identity}"
+        yield "    if known is None:"
+        yield f"        repository.add({name}, {identity}, record)"
+        yield "    else:"
+        yield f'        repository.replace({name}, {identity}, record, "updated")'
+        yield self._answer(operation, answer)
+
+    def delete(self, operation: Operation, answer: str) -> Iterator[str]:
+        """Forgets a record, or marks it where the SPEC keeps it."""
+        resource = self._resource(operation)
+        name, identity = text_literal(resource.name), self._identity(operation)
+        if operation.effect.target is not None and resource.status_field is not None:
+            yield from self._marked(operation, resource)
+            yield self._answer(operation, answer)
+            return
+        yield "with repository.transaction():"
+        binding = "record = " if answer != "None" else ""
+        yield f"    {binding}{self._required(operation, resource)}"
+        yield f"    repository.remove({name}, {identity})"
+        if answer != "None":
+            yield self._answer(operation, answer)
+
+    def _marked(self, operation: Operation, resource: Resource) -> Iterator[str]:
+        name, identity = text_literal(resource.name), self._identity(operation)
+        target = literal(operation.effect.target)
+        changes: Tree = {str(resource.status_field): target}
+        changes.update(assignments(operation.effect.assignments, resource))
+        yield "with repository.transaction():"
+        yield f"    record = {self._required(operation, resource)}"
+        yield f"    record |= {dictionary(changes)}"
+        yield f"    repository.replace({name}, {identity}, record, {target})"
+
+    def transition(self, operation: Operation, answer: str) -> Iterator[str]:
+        """Changes a record's state, unless its present state forbids it."""
+        resource, effect = self._resource(operation), operation.effect
+        name, identity = text_literal(resource.name), self._identity(operation)
+        yield "with repository.transaction():"
+        yield f"    record = {self._required(operation, resource)}"
+        yield from self._guard(resource, effect)
+        if operation.request is not None:
+            yield f"    sent = {_DUMP.format(more=', exclude_unset=True')}"
+        yield f"    record |= {self._changes(operation, resource)}"
+        yield f"    repository.replace({name}, {identity}, record, {self._action(operation)})"
+        yield self._answer(operation, answer)
+
+    def _guard(self, resource: Resource, effect: Effect) -> Iterator[str]:
+        field = resource.status_field
+        changed = {item.field for item in effect.assignments}
+        if field is None or field not in changed:
+            return
+        if effect.allowed_from:
+            states = literal(list(effect.allowed_from))
+            yield f"    require_state(record, {text_literal(field)}, {states})"
+        else:
+            refused = list(dict.fromkeys([*resource.terminal, *_own_target(resource, effect)]))
+            if refused:
+                yield f"    refuse_states(record, {text_literal(field)}, {literal(list(refused))})"
+
+    def _changes(self, operation: Operation, resource: Resource) -> str:
+        effect = operation.effect
+        fixed: Tree = {}
+        copied = {item.field: item.value for item in effect.assignments if item.source == "body"}
+        for item in effect.assignments:
+            if item.source != "body":
+                fixed[item.field] = assigned(item, resource)
+            elif item.value != item.field:
+                fixed[item.field] = f"sent[{text_literal(str(item.value))}]"
+        if effect.decision and resource.status_field and effect.rejected is not None:
+            chosen = f"sent.get({text_literal(effect.decision)}, True)"
+            accepted = fixed.get(resource.status_field, literal(effect.target))
+            fixed[resource.status_field] = f"{accepted} if {chosen} else {literal(effect.rejected)}"
+        return dictionary(fixed, *(["sent"] if copied else []))
+
+    @staticmethod
+    def _action(operation: Operation) -> str:
+        target = operation.effect.target
+        return literal(target) if isinstance(target, str) else literal("updated")
+
+    def list(self, operation: Operation, answer: str) -> Iterator[str]:
+        """Finds the records that a query selects."""
+        resource, effect = self._resource(operation), operation.effect
+        yield from self._parents(effect)
+        yield f"page = repository.find({self._query(operation, resource)})"
+        if effect.collection is None:
+            item = answer.removeprefix("list[").removesuffix("]")
+            yield f"return [{item}.model_validate(record) for record in page.records]"
+            return
+        within = restrictions(operation, "parent")
+        members: Tree = {effect.collection: "page.records"}
+        members.update(counters(effect.counters, within, matching="page.total"))
+        members.update(self._echoes(operation))
+        yield f"return {answer}.model_validate({dictionary(members)})"
+
+    def _echoes(self, operation: Operation) -> dict[str, str]:
+        echoes = {}
+        for item in operation.effect.answers:
+            is_echo = item.source == "parameter"
+            code = f"query.{attribute(str(item.value))}" if is_echo else assigned(item, None)
+            echoes[item.field] = code
+        return echoes
+
+    def _query(self, operation: Operation, resource: Resource) -> str:
+        parts = [text_literal(resource.name)]
+        equals = restrictions(operation, "parent") | restrictions(operation, "filter")
+        for word, members in (
+            ("equals", equals),
+            ("minimum", restrictions(operation, "minimum")),
+            ("maximum", restrictions(operation, "maximum")),
+        ):
+            if members:
+                parts.append(f"{word}={dictionary(dict(members))}")
+        for word in ("search", "sort"):
+            code = parameter_code(operation, word)
+            if code:
+                parts.append(f"{word}={code}")
+        parts.extend(self._order(operation))
+        return f"Query({', '.join(parts)})"
+
+    @staticmethod
+    def _order(operation: Operation) -> Iterator[str]:
+        order, limit = parameter_code(operation, "order"), parameter_code(operation, "limit")
+        if order:
+            yield f'descending={order} == "desc"'
+        elif operation.effect.newest_first:
+            yield "descending=True"
+        yield f"limit={limit or 1000}"
+        offset, page = parameter_code(operation, "offset"), parameter_code(operation, "page")
+        if offset:
+            yield f"offset={offset}"
+        elif page and limit:
+            yield f"offset=({page} - 1) * {limit}"
+
+    def counters(self, operation: Operation, answer: str) -> Iterator[str]:
+        """Counts records."""
+        effect = operation.effect
+        resource = self.contract.resource(operation.resource)
+        within: dict[str, str] = {}
+        if effect.id_parameter is not None and resource is not None:
+            yield self._required(operation, resource)
+        members: Tree = dict(counters(effect.counters, within))
+        members.update(assignments(effect.answers, resource))
+        yield f"return {answer}.model_validate({dictionary(members)})"
+
+    def _changed(self, operation: Operation, answer: str, more: str, action: str) -> Iterator[str]:
+        resource = self._resource(operation)
+        name, identity = text_literal(resource.name), self._identity(operation)
+        yield "with repository.transaction():"
+        yield f"    record = {self._required(operation, resource)}"
+        if operation.request is not None:
+            yield f"    sent = {_DUMP.format(more=more)}"
+            yield from self._still_unique(operation, resource, identity)
+        spread = ["sent"] if operation.request is not None else []
+        changes: Tree = {**self._fixed(resource, operation)}
+        changes.update(assignments(operation.effect.assignments, resource))
+        if spread or changes:
+            yield f"    record |= {dictionary(changes, *spread)}"
+        yield f"    repository.replace({name}, {identity}, record, {literal(action)})"
+        yield self._answer(operation, answer)
+
+    def _fixed(self, resource: Resource, operation: Operation) -> Tree:
+        """A body may not change the identity of its record."""
+        names = {resource.id_field, *(parent.field for parent in resource.parents)}
+        kept = [name for name in sorted(names) if name in self._sent(operation)]
+        return {name: f"record[{text_literal(name)}]" for name in kept}
+
+    def _still_unique(
+        self, operation: Operation, resource: Resource, identity: str
+    ) -> Iterator[str]:
+        for name in resource.unique:
+            if name in self._sent(operation):
+                key = text_literal(name)
+                value = f"sent.get({key})"
+                yield (
+                    f"    repository.refuse_duplicate("
+                    f"{text_literal(resource.name)}, {key}, {value}, {identity})"
+                )
+
+    def _answer(self, operation: Operation, answer: str) -> str:
+        effect = operation.effect
+        beside = assignments(effect.answers, self.contract.resource(operation.resource))
+        if effect.wraps is not None:
+            return (
+                f"return {answer}.model_validate({dictionary({effect.wraps: 'record', **beside})})"
+            )
+        if beside:
+            return f"return {answer}.model_validate({dictionary(dict(beside), 'record')})"
+        if answer == "dict[str, Any]":
+            return "return record"
+        return f"return {answer}.model_validate(record)"
+
+    def _resource(self, operation: Operation) -> Resource:
+        resource = self.contract.resource(operation.resource)
+        if resource is None:
+            raise ValueError(f"{operation.label} has the rule {operation.rule} but no resource")
+        return resource
+
+    def _identity(self, operation: Operation) -> str:
+        return variable(operation.effect.id_parameter or "record_id")
+
+    def _required(self, operation: Operation, resource: Resource) -> str:
+        arguments = [text_literal(resource.name), self._identity(operation)]
+        arguments.append(text_literal(words(resource.singular)))
+        owners = {parent.field: variable(parent.field) for parent in operation.effect.parents}
+        if owners:
+            arguments.append(dictionary(dict(owners)))
+        return f"repository.require({', '.join(arguments)})"
+
+    def _parents(self, effect: Effect) -> Iterator[str]:
+        for parent in effect.parents:
+            yield self._exists(parent, variable(parent.field))
+
+    def _exists(self, reference: Reference, code: str) -> str:
+        target = self.contract.resource(reference.resource)
+        noun = words(target.singular if target else reference.resource)
+        return (
+            f"repository.require({text_literal(reference.resource)}, {code}, {text_literal(noun)})"
+        )
+
+    def _references(self, operation: Operation) -> Iterator[str]:
+        needed = required(self._request(operation))
+        for reference in operation.effect.references:
+            code = f"sent[{text_literal(reference.field)}]"
+            if reference.field in needed:
+                yield self._exists(reference, code)
+            else:
+                yield f"if {code} is not None:"
+                yield f"    {self._exists(reference, code)}"
+
+    def _request(self, operation: Operation) -> Shape:
+        return resolved(operation.request or {}, self.contract.components)
+
+    def _sent(self, operation: Operation) -> set[str]:
+        return set(properties(self._request(operation)))
+
+    def _new_id(self, operation: Operation, resource: Resource) -> str:
+        if operation.effect.id_parameter is not None:
+            return variable(operation.effect.id_parameter)
+        fresh = f"new_id({literal(resource.id_prefix) if resource.id_prefix else ''})"
+        if resource.id_type == "integer":
+            fresh = f"repository.next_number({text_literal(resource.name)})"
+        if resource.id_field in self._sent(operation):
+            key = text_literal(resource.id_field)
+            return f"sent.get({key}) or {fresh}"
+        return fresh
+
+
+def _own_target(resource: Resource, effect: Effect) -> list[str]:
+    """A transition into the end is refused the second time; into another state it is not."""
+    target = effect.target
+    return [target] if isinstance(target, str) and target in resource.terminal else []
+
+
+_RULES: dict[str, Callable[[Writer, Operation, str], Iterator[str]]] = {
+    "create": Writer.create,
+    "read": Writer.read,
+    "field": Writer.field,
+    "update": Writer.update,
+    "replace": Writer.replace,
+    "delete": Writer.delete,
+    "transition": Writer.transition,
+    "list": Writer.list,
+    "counters": Writer.counters,
+    "information": Writer.information,
+    "stub": Writer.stub,
+}
