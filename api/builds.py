@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from api.auth import Caller, Scope, requires
-from api.errors import ApiError, unknown_build, wrong_state
+from api.errors import ApiError, wrong_state
 from api.evidence import read_evidence
 from api.phases import next_phase, project_phases
 from api.projection import can_roll_back, estimated_start, service_name, status_of
@@ -188,11 +188,8 @@ async def list_artifacts(build_id: str, adapter: AdapterDep) -> JSONResponse:
 async def read_artifact(build_id: str, name: str, adapter: AdapterDep) -> Response:
     """Addition: one artifact's content."""
     run = await read_run(adapter, build_id)
-    try:
-        path = adapter.store.path(run.id, name)
-    except ValueError:
-        raise unknown_build(build_id) from None
-    if path.is_symlink() or not path.is_file():
+    path = adapter.store.path(run.id, name) if name in adapter.store.names(run.id) else None
+    if path is None or path.is_symlink() or not path.is_file():
         raise ApiError(404, "NOT_FOUND", "the build has no such artifact")
     media_type = _MEDIA_TYPES.get(path.suffix, "application/octet-stream")
     headers = {"X-Content-Type-Options": "nosniff"}

@@ -151,9 +151,10 @@ async def _carried_out(message: Message, desk: _Desk) -> Json:
     action = message.payload.get("action")
     if action is None and message.message_type is MessageType.QUERY:
         return {}
-    if action not in _ACTIONS:
+    carry_out = _ACTIONS.get(action) if isinstance(action, str) else None
+    if carry_out is None:
         raise _not_valid(f"unknown action; known are: {', '.join(_ACTIONS)}")
-    return await _ACTIONS[str(action)](desk, message)
+    return await carry_out(desk, message)
 
 
 def _build_id(message: Message) -> str:

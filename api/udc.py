@@ -10,7 +10,6 @@ from typing import Any
 
 import psutil
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.routing import APIRoute
 
 from api import peers
 from api.auth import Scope, requires
@@ -156,12 +155,7 @@ async def _today(adapter: Adapter) -> tuple[int | None, int | None]:
 
 def _endpoints(app: FastAPI) -> list[dict[str, str]]:
     return [
-        {"path": route.path, "method": method, "description": _first_line(route)}
-        for route in app.routes
-        if isinstance(route, APIRoute)
-        for method in sorted(route.methods or ())
+        {"path": path, "method": method.upper(), "description": operation["description"]}
+        for path, operations in app.openapi()["paths"].items()
+        for method, operation in operations.items()
     ]
-
-
-def _first_line(route: APIRoute) -> str:
-    return route.description.partition("\n")[0]
