@@ -110,21 +110,22 @@ def _go_live(release: Release, target: Target, ledger: Ledger, gate: Gate) -> De
     installed = _announce(release, port, ledger)
     target.install(release)
     report_progress(Phase.DEPLOYMENT, 30, f"installed {release.id} on {target.name}")
-    address = target.start(service, release.id)
-    report_progress(Phase.DEPLOYMENT, 60, f"{release.id} answers at {address}")
-    _pass(gate(address), release, address)
+    private_url = target.start(service, release.id)
+    report_progress(Phase.DEPLOYMENT, 60, f"{release.id} answers at {private_url}")
+    _pass(gate(private_url), release, private_url)
     report_progress(Phase.DEPLOYMENT, 80, f"{release.id} passed the gate")
     ledger.record(ledger.state.about_to_switch(release.id))
-    url = target.switch(service, release.id, port)
-    ledger.record(ledger.state.switched(release.id, url))
-    report_progress(Phase.DEPLOYMENT, 100, f"{release.id} is live at {url}")
+    address = target.switch(service, release.id, port)
+    ledger.record(ledger.state.switched(release.id, address.url))
+    report_progress(Phase.DEPLOYMENT, 100, f"{release.id} is live at {address.url}")
     return Deployment(
         target=target.name,
         service=service,
         release_id=release.id,
         build_id=release.build_id,
-        url=url,
+        url=address.url,
         previous=installed.replaced,
+        availability=address.availability,
     )
 
 
@@ -145,7 +146,7 @@ def _announce(release: Release, port: int, ledger: Ledger) -> InstalledRelease:
     return installed
 
 
-def _pass(checks: tuple[Check, ...], release: Release, address: str) -> None:
+def _pass(checks: tuple[Check, ...], release: Release, url: str) -> None:
     findings = tuple(
         Finding(gate="deployment", rule=check.name, message=check.detail or "failed")
         for check in checks
@@ -153,7 +154,7 @@ def _pass(checks: tuple[Check, ...], release: Release, address: str) -> None:
     )
     if findings or not checks:
         raise DeploymentFailed(
-            f"{release.service} {release.id} started at {address} but does not honour its contract",
+            f"{release.service} {release.id} started at {url} but does not honour its contract",
             findings,
         )
 
@@ -240,11 +241,11 @@ def _moved(release: InstalledRelease, target: Target, ledger: Ledger) -> Service
     try:
         target.start(service, release.id)
         ledger.record(ledger.state.about_to_switch(release.id))
-        url = target.switch(service, release.id, release.port)
+        address = target.switch(service, release.id, release.port)
     except DeploymentFailed as error:
         _log.warning("cannot move %s to %s: %s", service, release.id, error)
         return None
-    return ledger.state.switched(release.id, url)
+    return ledger.state.switched(release.id, address.url)
 
 
 def _retire_superseded(target: Target, ledger: Ledger) -> None:

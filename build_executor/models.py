@@ -102,6 +102,14 @@ class VerifiedRelease(Value):
     checks: tuple[Check, ...]
 
 
+class Availability(Value):
+    """What a prober met at a public address while its traffic moved to another release."""
+
+    requests: int
+    failed: int
+    longest_gap_ms: float = Field(description="between two answers, in milliseconds")
+
+
 class Deployment(Value):
     """A release that is live on a target, and the one it replaced."""
 
@@ -111,6 +119,9 @@ class Deployment(Value):
     build_id: str
     url: str = Field(description="the public address, without a trailing slash")
     previous: str | None = Field(default=None, description="id of the release it replaced")
+    availability: Availability | None = Field(
+        default=None, description="of the switch; None if nothing was live before"
+    )
 
 
 class Registration(Value):

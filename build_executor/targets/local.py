@@ -8,13 +8,15 @@ from pathlib import Path
 from build_executor.errors import BuildExecutorError, DeploymentFailed
 from build_executor.models import Release, Value
 from build_executor.settings import Settings
+from build_executor.targets.availability import Watch
 from build_executor.targets.ports import PortBook
-from build_executor.targets.probing import await_release
+from build_executor.targets.probing import await_release, release_at
 from build_executor.targets.releases import FileLedger, ReleaseStore
 from build_executor.targets.runtime import ProcessRuntime, Runtime
 from build_executor.targets.state import ServiceState
 from build_executor.targets.supervisor import Supervisor
 from build_executor.targets.switch import EmbeddedSwitch, Route, Switch
+from build_executor.targets.target import PublicAddress
 
 _log = logging.getLogger(__name__)
 
@@ -78,23 +80,22 @@ class LocalTarget:
         )
         return url
 
-    def switch(self, service: str, release_id: str, port: int) -> str:
-        """The public address, once it answers with the release's marker."""
+    def switch(self, service: str, release_id: str, port: int) -> PublicAddress:
+        """Point the public port at the release; returns once its marker is read there."""
         upstream = self._runtime.address(service, release_id)
         if upstream is None:
             raise DeploymentFailed(f"{service} {release_id} does not run")
-        self._switch.point(
-            Route(
-                service=service,
-                port=port,
-                upstream=upstream,
-                release=release_id,
-                fence=self._fences.get(service, 0),
-            )
+        fence = self._fences.get(service, 0)
+        route = Route(
+            service=service, port=port, upstream=upstream, release=release_id, fence=fence
         )
         url = f"http://127.0.0.1:{port}"
-        await_release(url, release_id, self._patience.switch, lambda: None)
-        return url
+        if release_at(url) in {None, release_id}:
+            self._move(route, url)
+            return PublicAddress(url=url)
+        with Watch(url) as watch:
+            self._move(route, url)
+        return PublicAddress(url=url, availability=watch.result())
 
     def stop(self, service: str, release_id: str) -> None:
         """Let its last requests end, then end its process."""
@@ -121,6 +122,10 @@ class LocalTarget:
                 self._revive(service)
             except BuildExecutorError as error:
                 _log.warning("cannot bring %s back: %s", service, error)
+
+    def _move(self, route: Route, url: str) -> None:
+        self._switch.point(route)
+        await_release(url, route.release, self._patience.switch, lambda: None)
 
     def _revive(self, service: str) -> None:
         with self.locked(service, "recovery") as ledger:

@@ -7,8 +7,15 @@ already so is left alone, which is how a killed deployment is finished or undone
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from build_executor.models import Release
+from build_executor.models import Availability, Release, Value
 from build_executor.targets.state import ServiceState
+
+
+class PublicAddress(Value):
+    """Where users meet a service, and what they met while it was moved there."""
+
+    url: str
+    availability: Availability | None = None
 
 
 class Ledger(Protocol):
@@ -56,8 +63,8 @@ class Target(Protocol):
         """The private address of the running release, once it answers with its own marker."""
         ...
 
-    def switch(self, service: str, release_id: str, port: int) -> str:
-        """Move the public port to this release; its public address, once it answers there."""
+    def switch(self, service: str, release_id: str, port: int) -> PublicAddress:
+        """Move the public port to this release; returns once it answers there."""
         ...
 
     def stop(self, service: str, release_id: str) -> None:

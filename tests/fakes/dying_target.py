@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from build_executor.models import Release
 from build_executor.targets.state import ServiceState
-from build_executor.targets.target import Ledger, Target
+from build_executor.targets.target import Ledger, PublicAddress, Target
 
 
 @dataclass
@@ -56,7 +56,7 @@ class DyingTarget:
         with self._step("start"):
             return self.target.start(service, release_id)
 
-    def switch(self, service: str, release_id: str, port: int) -> str:
+    def switch(self, service: str, release_id: str, port: int) -> PublicAddress:
         with self._step("switch"):
             return self.target.switch(service, release_id, port)
 

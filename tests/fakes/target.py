@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from build_executor.errors import DeployLocked, DeploymentFailed
 from build_executor.models import Release
 from build_executor.targets.state import ServiceState
+from build_executor.targets.target import PublicAddress
 
 
 class Killed(BaseException):
@@ -96,12 +97,12 @@ class FakeTarget:
             self.running.add((service, release_id))
         return f"http://127.0.0.1/{service}/{release_id}"
 
-    def switch(self, service: str, release_id: str, port: int) -> str:
+    def switch(self, service: str, release_id: str, port: int) -> PublicAddress:
         with self.step(f"switch {release_id}"):
             if (service, release_id) not in self.running:
                 raise DeploymentFailed(f"{release_id} does not answer")
             self.routes[service] = release_id
-        return f"http://127.0.0.1:{port}"
+        return PublicAddress(url=f"http://127.0.0.1:{port}")
 
     def stop(self, service: str, release_id: str) -> None:
         with self.step(f"stop {release_id}"):

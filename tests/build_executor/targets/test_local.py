@@ -102,6 +102,19 @@ def test_a_redeployment_under_load_loses_no_request(local: LocalTarget, releases
     assert_only(second, url, local)
 
 
+def test_a_deployment_says_how_available_the_service_was(
+    local: LocalTarget, releases: Releases
+) -> None:
+    first = live(local, releases.build("1.0.0"))
+    second = live(local, releases.build("2.0.0"))
+
+    assert first.availability is None
+    assert second.availability is not None
+    assert second.availability.failed == 0
+    assert second.availability.requests > 5
+    assert second.availability.longest_gap_ms > 0
+
+
 def test_a_slow_request_is_answered_by_the_release_that_took_it(
     local: LocalTarget, releases: Releases
 ) -> None:

@@ -92,10 +92,10 @@ def test_a_running_release_gets_the_public_port(target: Target, release: Release
     target.install(release)
     target.start(release.service, release.id)
 
-    url = target.switch(release.service, release.id, port)
+    address = target.switch(release.service, release.id, port)
 
-    assert url == f"http://127.0.0.1:{port}"
-    assert target.switch(release.service, release.id, port) == url
+    assert address.url == f"http://127.0.0.1:{port}"
+    assert target.switch(release.service, release.id, port) == address
 
 
 def test_a_stopped_release_can_be_started_again(target: Target, release: Release) -> None:
