@@ -165,5 +165,5 @@ def load() -> Settings:
 
 
 def inherited_environment() -> dict[str, str]:
-    """This process's whole environment, for the product's own parts only, never for generated code."""
+    """This process's whole environment: for the product's own parts, never for generated code."""
     return dict(os.environ)
