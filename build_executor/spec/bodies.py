@@ -1,6 +1,7 @@
 """Which body is the request and which the answer, and which fields they have."""
 
 import re
+from collections.abc import Mapping
 
 from build_executor.spec.contract import Note, Shape
 from build_executor.spec.drafts import Body, Draft
@@ -53,8 +54,11 @@ def _reads_as_answer(draft: Draft, body: Body) -> bool:
     return bool(has_state or (len(answered) > 1 and not creates))
 
 
+_REQUEST_NAME = re.compile(r"Request|Create|Input|Payload|New|Submission$|Update|Patch")
+
+
 def best_model(
-    models: dict[str, PythonModel], names: list[str], *, request: bool
+    models: Mapping[str, PythonModel], names: list[str], *, request: bool
 ) -> PythonModel | None:
     """The class that has most of these fields; for a request one that is named so wins a tie."""
     scored = []
@@ -78,12 +82,19 @@ def request_shape(draft: Draft, models: dict[str, PythonModel]) -> Shape | None:
     fields = properties(draft.request.shape) if draft.request else {}
     inputs = {name: guess(name) for name in draft.inputs if f"{{{name}}}" not in draft.path}
     fields = {**inputs, **fields}
-    model = models.get(draft.request_model or "") or best_model(models, list(fields), request=True)
+    fitting = _fitting(models, draft)
+    model = models.get(draft.request_model or "") or best_model(fitting, list(fields), request=True)
     if model is not None and (fields or draft.request_model):
         return _with_model(draft, fields, model)
     if draft.request and not fields:
         return draft.request.shape
     return object_of(fields, _needed(draft, fields)) if fields else None
+
+
+def _fitting(models: Mapping[str, PythonModel], draft: Draft) -> dict[str, PythonModel]:
+    """A class for creating is not the body of a change, nor the other way round."""
+    other = "Update|Patch" if draft.method == "POST" else "Create|New"
+    return {name: model for name, model in models.items() if not re.search(other, name)}
 
 
 def _with_model(draft: Draft, fields: dict[str, Shape], model: PythonModel) -> Shape:

@@ -137,6 +137,7 @@ class Resource(Value):
     soft_delete: str | None = Field(default=None, description="the status a deleted record gets")
     secret: tuple[str, ...] = Field(default=(), description="fields never answered")
     creatable: bool = True
+    always: tuple[str, ...] = Field(default=(), description="fields that every create sends")
     line: int
 
 

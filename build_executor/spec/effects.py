@@ -10,7 +10,7 @@ from build_executor.spec.contract import Assignment, Effect, Reference, Resource
 from build_executor.spec.drafts import Draft
 from build_executor.spec.naming import plural
 from build_executor.spec.places import is_parameter, segments
-from build_executor.spec.resources import Kind, states_of
+from build_executor.spec.resources import DECISIONS, Kind, states_of
 from build_executor.spec.shapes import is_instant_name, is_type, properties
 from build_executor.spec.verbs import allowed_from, participle, stated_sources, targets
 
@@ -29,7 +29,6 @@ _COUNTED = re.compile(
 )
 _LINK = re.compile(r".*(?:url|uri|link|href|path)$")
 _POSITION = re.compile(r"^(?:queue_)?position$")
-_DECISIONS = frozenset({"approved", "accepted", "accept", "approve", "confirmed"})
 
 
 def create_effect(
@@ -175,9 +174,9 @@ def transition_effect(
     body = tuple(
         Assignment(field=name, source="body", value=name)
         for name in properties(sent)
-        if name not in {field, resource.id_field} | _DECISIONS
+        if name not in {field, resource.id_field} | DECISIONS
     )
-    decision = next((n for n in properties(sent) if n in _DECISIONS), None)
+    decision = next((n for n in properties(sent) if n in DECISIONS), None)
     return Effect(
         id_parameter=_parameter_of(member),
         parents=(),

@@ -41,7 +41,31 @@ from build_executor.spec.shapes import (
 
 _NEWEST = re.compile(r"newest|latest|recent|descending|reverse chronological")
 _RESERVED_NAMES = frozenset(
-    ["logic", "models", "router", "stream", "repository_of", "uptime_of", "new_id", "timestamp", "repository", "body", "query", "store", "websocket", "refuse_states", "require_state", "record", "sent", "page", "get", "post", "put", "patch", "delete"]
+    [
+        "logic",
+        "models",
+        "router",
+        "stream",
+        "repository_of",
+        "uptime_of",
+        "new_id",
+        "timestamp",
+        "repository",
+        "body",
+        "query",
+        "store",
+        "websocket",
+        "refuse_states",
+        "require_state",
+        "record",
+        "sent",
+        "page",
+        "get",
+        "post",
+        "put",
+        "patch",
+        "delete",
+    ]
 )
 _SUCCESS = {"create": 201, "delete": 204}
 
@@ -169,7 +193,7 @@ def _named_request(member: Classified, sent: Shape | None, bench: Workbench) -> 
             + "Request"
         )
     name = unique_name(name, set(bench.components))
-    bench.components[name] = sent
+    bench.components[name] = {"description": f"What {member.draft.label} takes", **sent}
     return {"$ref": f"#/components/schemas/{name}"}
 
 
@@ -242,14 +266,16 @@ def open_fields(answer: Shape, known: Iterable[str]) -> Shape:
     names = set(known)
     return object_of(
         {
-            name: _open_inner(shape) if is_type(shape, "object") else nullable(shape)
+            name: _opened(shape, is_known=name in names)
             for name, shape in properties(answer).items()
         },
         [name for name in properties(answer) if name in names],
     )
 
 
-def _open_inner(shape: Shape) -> Shape:
+def _opened(shape: Shape, *, is_known: bool) -> Shape:
+    if not is_type(shape, "object"):
+        return shape if is_known else nullable(shape)
     inner = properties(shape)
     return object_of({n: nullable(s) for n, s in inner.items()}) if inner else shape
 
@@ -462,9 +488,25 @@ def entity_components(
 
 
 def _entity(resource: Resource, operations: Sequence[Operation]) -> Shape:
+    own = [o for o in operations if o.resource == resource.name]
     sure = {resource.id_field, *(parent.field for parent in resource.parents)}
-    creates = [o for o in operations if o.resource == resource.name and o.rule == "create"]
-    if len(creates) == 1:
-        sure |= {a.field for a in creates[0].effect.assignments}
+    creates = [o for o in own if o.rule == "create"]
+    if len(creates) == 1 and resource.creatable:
+        sure |= {a.field for a in creates[0].effect.assignments} | set(resource.always)
     fields = {n: s for n, s in properties(resource.shape).items() if n not in resource.secret}
-    return object_of({n: s if n in sure else nullable(s) for n, s in fields.items()}, sure)
+    for operation in own:
+        _admit(fields, operation)
+    shape = object_of({n: s if n in sure else nullable(s) for n, s in fields.items()}, sure)
+    return {"description": f"A {resource.singular.replace('_', ' ')}", **shape}
+
+
+def _admit(fields: dict[str, Shape], operation: Operation) -> None:
+    """An enumeration holds every word that an operation stores under it."""
+    effect = operation.effect
+    stored = [(a.field, a.value) for a in effect.assignments if a.source == "literal"]
+    if effect.rejected is not None:
+        stored.extend((name, effect.rejected) for name, _ in stored[:1])
+    for name, value in stored:
+        enum = fields.get(name, {}).get("enum")
+        if isinstance(enum, list) and isinstance(value, str) and value not in enum:
+            fields[name] = {**fields[name], "enum": [*enum, value]}

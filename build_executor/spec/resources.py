@@ -94,8 +94,9 @@ def _sent_fields(kind: Kind, models: dict[str, PythonModel]) -> dict[str, Shape]
     fields: dict[str, Shape] = {}
     for draft in kind.of_rule("create"):
         kind.needed |= set(required(request_shape(draft, models)))
-    for draft in kind.of_rule("create", "replace", "update"):
-        _learn(fields, properties(request_shape(draft, models)))
+    for draft in kind.of_rule("create", "replace", "update", "transition"):
+        sent = properties(request_shape(draft, models))
+        _learn(fields, {name: shape for name, shape in sent.items() if name not in DECISIONS})
     return fields
 
 
@@ -129,6 +130,7 @@ def _unwrapped(kind: Kind, fields: dict[str, Shape]) -> dict[str, Shape]:
 
 
 _PACKING = frozenset({"success", "message", "status", "error", "timestamp"})
+DECISIONS = frozenset({"approved", "accepted", "accept", "approve", "confirmed"})
 _PACKING_ONLY = frozenset({"success", "message"})
 
 
@@ -200,6 +202,7 @@ def to_resource(kind: Kind, kinds: dict[str, Kind]) -> Resource:
         parents=parents,
         soft_delete=_soft_delete(kind, status),
         secret=tuple(name for name in fields if _SECRET.match(name)),
+        always=tuple(sorted(kind.needed)),
         creatable=bool(kind.of_rule("create", "replace")),
         line=min(member.draft.line for member in kind.members),
     )

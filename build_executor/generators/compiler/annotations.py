@@ -1,6 +1,7 @@
 """Shapes as Python: annotations, and the classes that they name."""
 
 import keyword
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, cast
@@ -143,27 +144,24 @@ class ModelNames:
         needed = set(cast("list[str]", shape.get("required") or []))
         members = cast("dict[str, Shape]", shape.get("properties") or {})
         used: set[str] = set()
-        fields = tuple(
-            self._field(
-                member, inner, f"{name} {member}", used, needed=member in needed, strict=strict
-            )
-            for member, inner in members.items()
-        )
+        fields = []
+        for member, inner in members.items():
+            annotation = self.annotation(inner, f"{name} {member}", strict=strict)
+            default, annotation = _default(inner, annotation, needed=member in needed)
+            fields.append(_field(member, field_name(member, used), annotation, default))
         forbids = shape.get("additionalProperties") is False
-        self.classes[name] = ModelClass(name, fields, str(shape.get("description") or ""), forbids)
+        self.classes[name] = ModelClass(
+            name, tuple(fields), str(shape.get("description") or ""), forbids
+        )
 
-    def _field(
-        self, member: str, shape: Shape, owner: str, used: set[str], *, needed: bool, strict: bool
-    ) -> ModelField:
-        python = field_name(member, used)
-        annotation = self.annotation(shape, owner, strict=strict)
-        default, annotation = _default(shape, annotation, needed=needed)
-        if python != member:
-            alias = f"alias={text_literal(member)}"
-            return ModelField(
-                python, annotation, f"Field({', '.join(filter(None, [default, alias]))})"
-            )
+
+def _field(member: str, python: str, annotation: str, default: str) -> ModelField:
+    if python == member:
         return ModelField(python, annotation, default)
+    parts = [default or "...", f"alias={text_literal(member)}"]
+    if default.startswith("Field("):
+        parts[0] = default.removeprefix("Field(").removesuffix(")")
+    return ModelField(python, annotation, f"Field({', '.join(parts)})")
 
 
 def field_name(member: str, used: set[str]) -> str:
@@ -182,7 +180,8 @@ def _default(shape: Shape, annotation: str, *, needed: bool) -> tuple[str, str]:
     if shape.get("default") is not None:
         value = shape["default"]
         if isinstance(value, list | dict):
-            return (f"Field(default_factory=lambda: {literal(value)})", annotation)
+            factory = f"lambda: {literal(value)}" if value else type(value).__name__
+            return f"Field(default_factory={factory})", annotation
         return literal(value), annotation
     if annotation != "Any" and "None" not in annotation.split(" | "):
         annotation = f"{annotation} | None"
@@ -238,9 +237,9 @@ def is_safe_pattern(expression: str) -> bool:
 
 
 def uses(classes: Mapping[str, ModelClass], word: str) -> bool:
-    """Whether any class mentions the word in an annotation or default."""
+    """Whether any class mentions the word in an annotation."""
     return any(
-        word in f"{member.annotation} {member.default}"
+        re.search(rf"\b{word}\b", member.annotation)
         for model in classes.values()
         for member in model.fields
     )
