@@ -11,6 +11,8 @@ What is done, and the trap that each part answers:
 - The process limit is set inside, where the kernel counts the namespace's processes and not all
   those of the user.
 - A PID namespace and `--die-with-parent`: nothing survives a kill, and nothing can leave the group.
+  The outer bwrap needs one as well: it is root without capabilities, so its death is no signal that
+  the kernel would let it send to another user's process.
 """
 
 import os
@@ -39,8 +41,11 @@ class Bubblewrap:
     name = "bubblewrap"
     fit_for_untrusted = True
 
-    def __init__(self, binary: str = "bwrap", limits: Limits | None = None) -> None:
+    def __init__(
+        self, binary: str = "bwrap", limits: Limits | None = None, *, as_root: bool | None = None
+    ) -> None:
         self._binary = binary
+        self._as_root = os.geteuid() == 0 if as_root is None else as_root
         self._limits = limits or Limits()
 
     def probe(self) -> None:
@@ -61,12 +66,11 @@ class Bubblewrap:
     def _wrapped(
         self, argv: Sequence[str], confinement: Confinement, limits: Limits
     ) -> tuple[str, ...]:
-        as_root = os.geteuid() == 0
-        if as_root:
+        if self._as_root:
             for folder in confinement.writable:
                 os.chown(folder, _SANDBOX_UID, _SANDBOX_UID)
         inner = inner_argv(self._binary, confinement, limits)
-        outer = outer_argv(self._binary, confinement) if as_root else ()
+        outer = outer_argv(self._binary, confinement) if self._as_root else ()
         return (*outer, *inner, *argv)
 
 
@@ -91,7 +95,8 @@ def outer_argv(binary: str, confinement: Confinement) -> tuple[str, ...]:
     """What root starts: it shows another user the paths, and becomes that user."""
     user = str(_SANDBOX_UID)
     return (
-        *(binary, "--die-with-parent", "--dev-bind", "/dev", "/dev", "--bind", "/proc", "/proc"),
+        *(binary, "--unshare-pid", "--die-with-parent"),
+        *("--dev-bind", "/dev", "/dev", "--bind", "/proc", "/proc"),
         *_binds(confinement),
         *("--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--"),
         *("setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"),
@@ -105,7 +110,7 @@ def _binds(confinement: Confinement) -> tuple[str, ...]:
     bound = [*shown, *confinement.writable]
     return (
         *_mounts("--ro-bind", _SYSTEM),
-        *_system_links(),
+        *system_links(_SYSTEM_LINKS),
         *_parents([*bound, *map(Path, files), _MOUNT_POINT]),
         *_mounts("--ro-bind-try", files),
         *_mounts("--ro-bind", shown),
@@ -118,8 +123,9 @@ def _mounts(kind: str, paths: Iterable[Path | str]) -> Iterable[str]:
         yield from (kind, str(path), str(path))
 
 
-def _system_links() -> Iterable[str]:
-    for path in map(Path, _SYSTEM_LINKS):
+def system_links(paths: Iterable[str]) -> Iterable[str]:
+    """The folders beside /usr as this system has them: links into it, folders, or none."""
+    for path in map(Path, paths):
         if path.is_symlink():
             yield from ("--symlink", str(path.readlink()), str(path))
         elif path.exists():
