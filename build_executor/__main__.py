@@ -63,12 +63,20 @@ def _check(options: argparse.Namespace) -> int:
 def _generate(options: argparse.Namespace) -> int:
     contract = derive_contract(_text(options.spec))
     folder = options.folder.absolute()
+    _refuse_foreign(folder)
     workspace = _Folder(build_id="local", service=contract.service, path=folder)
     compiler = GENERATORS["compiler"]
     generate_code(contract, workspace, compiler, Attempt())
     generate_tests(contract, workspace, compiler, Attempt())
     _show(report_on(contract), as_data=False)
     return 0
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """A folder that somebody else filled is not written over."""
+    is_ours = folder.with_name(f"{folder.name}.contract.json").exists()
+    if folder.exists() and any(folder.iterdir()) and not is_ours:
+        raise BuildExecutorError(f"the folder is not empty: {folder}")
 
 
 class _Folder(Workspace):

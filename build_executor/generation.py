@@ -8,8 +8,9 @@ tests, a running copy) belong to the phases that follow.
 import ast
 import json
 import re
+import shutil
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from build_executor import command
@@ -53,7 +54,7 @@ def generate_code(
     files = generator.generate_code(contract, attempt)
     _refuse_names(files, forbidden="tests")
     _refuse_missing(files)
-    _clear(workspace.source, keep="tests")
+    _clear(workspace.source, ("app", *_ROOT_FILES))
     write_atomically(workspace.contract_file, _contract_json(contract))
     for percent, group in _groups(files):
         _write(workspace.source, group)
@@ -69,7 +70,7 @@ def generate_tests(
     """Write the tests anew, replacing all there are; GenerationFailed if a gate rejects them."""
     files = generator.generate_tests(contract, attempt)
     _refuse_names(files, forbidden="app")
-    _clear(workspace.source / "tests", keep=None)
+    _clear(workspace.source, ("tests",))
     _write(workspace.source, files)
     report_progress(Phase.TEST_GENERATION, 60, f"generated {_listed(files)}")
     _judge(workspace.source, files, "tests")
@@ -133,19 +134,14 @@ def _refuse_missing(files: Mapping[str, str]) -> None:
         raise GenerationFailed("the service is not complete", findings)
 
 
-def _clear(folder: Path, *, keep: str | None) -> None:
+def _clear(source: Path, names: Iterable[str]) -> None:
     """Forget what an earlier attempt wrote, so that the result does not depend on it."""
-    if not folder.is_dir():
-        return
-    for path in sorted(folder.rglob("*"), reverse=True):
-        relative = path.relative_to(folder)
-        if keep is not None and relative.parts[0] == keep:
-            continue
+    for name in names:
+        path = source / name
         if path.is_dir() and not path.is_symlink():
-            if not any(path.iterdir()):
-                path.rmdir()
+            shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def _write(source: Path, files: Mapping[str, str]) -> None:
@@ -159,9 +155,9 @@ def _judge(source: Path, files: Mapping[str, str], folder: str) -> None:
     if findings:
         raise GenerationFailed("the code is not Python", findings)
     _format(source, folder)
-    findings = _ruff_findings(source, folder)
-    if findings:
-        raise GenerationFailed(f"ruff found {len(findings)} faults", findings)
+    faults = _ruff_findings(source, folder)
+    if faults:
+        raise GenerationFailed(f"ruff found {len(faults)} faults", faults)
 
 
 def _parse_finding(name: str, text: str) -> Finding | None:

@@ -160,6 +160,7 @@ def _counter(
         return
     words = _WORDS.findall(snake(name).replace("_", " "))
     resource = next((r for word in words if (r := _named(word, resources))), main)
+    resource = resource or _only_one_with(words, resources)
     if resource is None:
         return
     rest = [w for w in words if plural(w) not in {resource.name, resource.name.rsplit("_", 1)[-1]}]
@@ -180,6 +181,19 @@ def _counter(
         )
     elif named and state in properties(resource.shape) and name.startswith(("total", "sum")):
         yield Counter(name=path, resource=resource.name, total_of=state)
+
+
+def _only_one_with(words: list[str], resources: Sequence[Resource]) -> Resource | None:
+    """The one resource whose stated states include one of the words."""
+    found = [r for r in resources if _stated(r) & set(words)]
+    return found[0] if len(found) == 1 else None
+
+
+def _stated(resource: Resource) -> set[str]:
+    if resource.status_field is None:
+        return set()
+    enum = properties(resource.shape)[resource.status_field].get("enum")
+    return {str(word) for word in enum} if isinstance(enum, list) else set()
 
 
 def _states(resource: Resource) -> set[str]:

@@ -385,7 +385,7 @@ def _record_operation(
     """Read, replace, update, delete."""
     sent = request_shape(member.draft, bench.models)
     if member.rule == "update" and sent is not None and not member.draft.exact:
-        sent = object_of({n: nullable(s) for n, s in properties(sent).items()})
+        sent = object_of({n: _changeable(s) for n, s in properties(sent).items()})
     done = {"delete": resource.soft_delete or "deleted"}.get(member.rule, "updated")
     answers = tuple(answers_of(member.draft, resource, done))
     effect = Effect(
@@ -404,6 +404,11 @@ def _record_operation(
         response=_record_answer(member, kind, resource, effect),
         effect=effect,
     )
+
+
+def _changeable(shape: Shape) -> Shape:
+    """In a change, what is not sent stays: nothing has a default."""
+    return nullable({word: value for word, value in shape.items() if word != "default"})
 
 
 def _deleting(member: Classified, kind: Kind, resource: Resource, bench: Workbench) -> Operation:

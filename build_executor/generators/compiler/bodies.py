@@ -23,7 +23,7 @@ _DUMP = 'body.model_dump(mode="json", by_alias=True{more})'
 
 
 class Writer:
-    """Writes the functions of one contract; `answer` is the class an operation answers with."""
+    """Writes the functions of one contract; `answer` is what an operation returns."""
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract

@@ -98,10 +98,9 @@ def _in_order(classes: Mapping[str, ModelClass]) -> list[ModelClass]:
     def add(name: str, above: frozenset[str]) -> None:
         if name in done or name in above:
             return
-        for field in classes[name].fields:
-            for word in re.findall(r"\w+", field.annotation):
-                if word in classes:
-                    add(word, above | {name})
+        annotations = " ".join(field.annotation for field in classes[name].fields)
+        for word in set(re.findall(r"\w+", annotations)) & set(classes):
+            add(word, above | {name})
         done[name] = classes[name]
 
     for name in classes:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
+from build_executor.spec.naming import variable
+
 _PLAIN = re.compile(r"[^\w ,.;/&%+\-\u2013'{}]+")
 _MARKER = re.compile(r"\b(todo|fixme)\b", re.IGNORECASE)
 _SENTENCE_LIMIT = 90
@@ -44,6 +46,7 @@ def comment(text: str) -> str:
 
 FILTERS: dict[str, Callable[..., str]] = {
     "literal": literal,
+    "identifier": variable,
     "sentence": sentence,
     "comment": comment,
 }
