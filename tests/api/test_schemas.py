@@ -19,7 +19,6 @@ from api.schemas import (
     iso,
 )
 from build_executor.models import BuildRequest
-from build_executor.phases import Phase
 from tests.fixtures.shapes import EXAMPLES
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -80,7 +79,3 @@ def test_times_are_written_in_utc_with_a_z() -> None:
     in_berlin = datetime(2026, 1, 2, 1, 0, tzinfo=timezone(timedelta(hours=1)))
 
     assert iso(in_berlin) == "2026-01-02T00:00:00.000Z"
-
-
-def test_phase_names_are_json_keys() -> None:
-    assert Phase.HEALTH_CHECK == "health_check"

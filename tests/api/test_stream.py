@@ -13,7 +13,8 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from api.runs import StateType
 from api.stream import Hub, message_of, router
@@ -48,7 +49,7 @@ def serving(build: OneBuild, secret: str | None = None, hub: Hub | None = None) 
         thread.join(20)
 
 
-def read_all(stream: ClientConnection) -> list[dict[str, Any]]:
+def read_all(stream: Connection) -> list[dict[str, Any]]:
     """Messages up to the end of the stream."""
     return [json.loads(message) for message in stream]
 
@@ -222,7 +223,7 @@ def test_an_approval_names_its_checkpoint() -> None:
     assert message_of(build.id, line)["checkpoint"] == "before_deployment"
 
 
-def _say_too_much(stream: ClientConnection) -> None:
+def _say_too_much(stream: Connection) -> None:
     stream.send("x" * 100_000)
     stream.recv(5)
 
