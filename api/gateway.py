@@ -9,7 +9,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ BUILD_DEPLOYMENT = "build-service/local"
 ROLL_BACK_DEPLOYMENT = "roll-back-service/local"
 DEFAULT_API_URL = "http://127.0.0.1:4200/api"
 
+LONGEST_ROLL_BACK = timedelta(minutes=10)  # one that runs longer lost its process
 PAGE_LIMIT = 200  # Prefect's own
 _SUBMITS_AT_ONCE = 4  # more of them only make SQLite refuse more
 _BY_NAME: "ServerRoutes" = "/deployments/name/{flow_name}/{deployment_name}"
@@ -118,18 +119,21 @@ class Gateway:
 
     async def start_roll_back(self, build_id: str, reason: str) -> Run:
         """The roll-back run of this build: the one under way, or a new one."""
-        tag = f"build:{build_id}"
-        deployment = await self._deployment(ROLL_BACK_DEPLOYMENT)
-        body = {"flow_runs": {**_of(deployment), "tags": {"all_": [tag]}}, "limit": PAGE_LIMIT}
-        earlier = [
-            Run.model_validate(item) for item in await self._filter("/flow_runs/filter", body)
-        ]
-        active = [run for run in earlier if not run.state.is_terminal]
+        earlier = await self.roll_backs(build_id)
+        oldest = datetime.now(UTC) - LONGEST_ROLL_BACK
+        active = [run for run in earlier if run.state.is_under_way_since(oldest)]
         if active:
             return active[0]
         parameters = {"build_id": build_id, "reason": reason}
         key = f"roll-back:{build_id}:{len(earlier)}"
-        return await self._create(ROLL_BACK_DEPLOYMENT, parameters, [tag], key)
+        return await self._create(ROLL_BACK_DEPLOYMENT, parameters, [_build_tag(build_id)], key)
+
+    async def roll_backs(self, build_id: str) -> list[Run]:
+        """The roll-back runs of this build."""
+        deployment = await self._deployment(ROLL_BACK_DEPLOYMENT)
+        which = {**_of(deployment), "tags": {"all_": [_build_tag(build_id)]}}
+        found = await self._filter("/flow_runs/filter", {"flow_runs": which, "limit": PAGE_LIMIT})
+        return [Run.model_validate(item) for item in found]
 
     async def read(self, any_id: str) -> Run | None:
         """One run; None if Prefect has none of this id."""
@@ -287,6 +291,10 @@ class Gateway:
         except httpx.TransportError as error:
             raise PrefectAway from error
         return answer.json() if answer.content else None
+
+
+def _build_tag(build_id: str) -> str:
+    return f"build:{build_id}"
 
 
 def _of(deployment: str) -> Json:

@@ -21,8 +21,10 @@ from build_executor.models import BuildRecord, Owner, RollbackReport
 
 PERIOD_SECONDS = 15.0
 GRACE_SECONDS = 10.0
+MOST_ROLL_BACKS = 3
 NO_RECORD_GRACE = timedelta(minutes=5)
 _WATCHED = tuple(state for state in ACTIVE if state is not StateType.SCHEDULED)
+_KILLED = (StateType.CRASHED, StateType.CANCELLED)
 _PAGE = Page(limit=200)
 _NEWEST = Page(limit=50)
 _RECENT = timedelta(hours=1)
@@ -64,7 +66,7 @@ class Reconciler:
             run = await self._gateway.read(suspect.id)
             if run is not None and run.state == suspect.state and self._is_abandoned(run):
                 await self._end(run)
-        await self._roll_back_crashed()
+        await self._roll_back_killed()
         await self._tag_untagged()
 
     async def _watched(self) -> list[Run]:
@@ -84,17 +86,18 @@ class Reconciler:
         await self._gateway.force(run.id, end, "the build's process is gone")
         await self._roll_back(run)
 
-    async def _roll_back_crashed(self) -> None:
-        """Builds that Prefect itself saw crash never came to roll back what they had put live."""
+    async def _roll_back_killed(self) -> None:
+        """Builds that Prefect itself saw die never came to roll back what they had put live."""
         since = datetime.now(UTC) - _RECENT
-        which = RunFilter(types=(StateType.CRASHED,), ended_after=since)
+        which = RunFilter(types=_KILLED, ended_after=since)
         for run in await self._gateway.list_builds(which, _NEWEST):
             if self._record(run) is not None and not self._is_rolled_back(run):
                 await self._roll_back(run)
 
     async def _roll_back(self, run: Run) -> None:
         try:
-            await self._gateway.start_roll_back(run.id, "the build's process is gone")
+            if len(await self._gateway.roll_backs(run.id)) < MOST_ROLL_BACKS:
+                await self._gateway.start_roll_back(run.id, "the build's process is gone")
         except ApiError as error:
             _log.warning("build %s is not rolled back yet: %s", run.id, error)
 

@@ -68,6 +68,12 @@ class State(Seen):
         """Whether the run is over."""
         return self.type in TERMINAL
 
+    def is_under_way_since(self, moment: datetime) -> bool:
+        """Whether the run is yet to start, or has been running since that moment at most."""
+        if self.type is StateType.RUNNING:
+            return self.timestamp > moment
+        return not self.is_terminal
+
 
 class Run(Seen):
     """A flow run."""

@@ -54,6 +54,17 @@ class Client:
             assert time.monotonic() < deadline
             time.sleep(0.1)
 
+    def until_working(self, build_id: str) -> None:
+        """Its process has said that it is there."""
+        self.until(build_id, "running")
+        while "build.json" not in self.status(build_id)["artifacts"]:
+            time.sleep(0.1)
+
+    def until_over(self, build_id: str) -> None:
+        """Its process is gone too."""
+        while self.status(build_id)["completed_at"] is None:
+            time.sleep(0.1)
+
     def ended(self, build_id: str) -> dict[str, Any]:
         return self.until(build_id, *ENDED)
 

@@ -105,6 +105,19 @@ def test_a_build_without_a_process_cannot_be_approved(
     assert client.ended(build_id)["status"] in {"cancelled", "failed"}
 
 
+def test_a_build_that_prefect_saw_die_is_rolled_back(
+    client: Client, prefect: PrefectServer, home: Path, spec: Path
+) -> None:
+    build_id = client.submit(spec, metadata={"seconds": 60})
+    client.until_working(build_id)
+    client.http.post(f"/builds/{build_id}/cancel")
+    client.until_over(build_id)
+
+    once(prefect, home, dead=False)
+
+    client.until_rolled_back(build_id)
+
+
 def _without_tags(prefect: PrefectServer, build_id: str) -> None:
     async def change() -> None:
         async with open_gateway(prefect.api_url) as gateway:
