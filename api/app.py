@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 from api import builds, errors, messages, peers, stream, udc
+from api.feed import Hub
 from api.gateway import open_gateway
 from api.limits import Limits
 from api.reading import read_active_builds, read_median_seconds
 from api.reconciler import Reconciler
 from api.schemas import SERVICE, VERSION
 from api.state import Adapter, Counted, Remembered, Telemetry
-from api.stream import Hub
 from build_executor.artifacts import ArtifactStore
 from build_executor.settings import Settings
 

@@ -16,8 +16,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
+from api.feed import Hub, message_of
 from api.runs import StateType
-from api.stream import Hub, message_of, router
+from api.stream import router
 from build_executor.settings import Settings
 from tests.fakes.gateway import OneBuild
 from tests.fixtures.shapes import EXAMPLES, missing
