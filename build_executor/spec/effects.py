@@ -85,29 +85,23 @@ def _references(
 def _birth_values(
     draft: Draft, kind: Kind, resource: Resource, given: set[str]
 ) -> Iterator[Assignment]:
-    fields = properties(resource.shape)
-    for parent in resource.parents:
-        if f"{{{parent.field}}}" in draft.path and parent.field != resource.id_field:
-            yield Assignment(field=parent.field, source="parameter", value=parent.field)
-    for name, shape in fields.items():
-        if (
-            name in given
-            or name == resource.id_field
-            or name in {p.field for p in resource.parents}
-        ):
+    linked = {parent.field for parent in resource.parents}
+    for name in linked - {resource.id_field}:
+        if f"{{{name}}}" in draft.path:
+            yield Assignment(field=name, source="parameter", value=name)
+    for name, shape in properties(resource.shape).items():
+        if name in given | linked | {resource.id_field}:
             continue
-        value = _birth_value(draft, kind, resource, name)
+        value = _birth_value(draft, kind, resource, name) or _empty(kind, name, shape)
         if value is not None:
             yield value
-        elif kind.model is not None and name in kind.model.required:
-            yield from _empty(name, shape)
 
 
 def _birth_value(draft: Draft, kind: Kind, resource: Resource, name: str) -> Assignment | None:
     if name == resource.status_field:
         return Assignment(field=name, source="literal", value=resource.initial_status)
     if _BIRTH.match(name) or _TOUCHED.match(name) or _is_answered_instant(draft, name):
-        return Assignment(field=name, source="now")
+        return moment(name, properties(resource.shape)[name])
     if _POSITION.match(name):
         return Assignment(field=name, source="count")
     template = _template(draft, resource, name)
@@ -142,27 +136,39 @@ def _template(draft: Draft, resource: Resource, name: str) -> str | None:
     return text if names and names <= {resource.id_field, "id"} and text.startswith("/") else None
 
 
-def _empty(name: str, shape: Shape) -> Iterator[Assignment]:
+def _empty(kind: Kind, name: str, shape: Shape) -> Assignment | None:
+    """A list or map that every record has starts empty."""
+    if kind.model is None or name not in kind.model.required:
+        return None
     if is_type(shape, "array"):
-        yield Assignment(field=name, source="literal", value=[])
-    elif is_type(shape, "object") and "$ref" not in shape:
-        yield Assignment(field=name, source="literal", value={})
+        return Assignment(field=name, source="literal", value=[])
+    if is_type(shape, "object") and "$ref" not in shape:
+        return Assignment(field=name, source="literal", value={})
+    return None
 
 
 def touch(resource: Resource) -> tuple[Assignment, ...]:
     """The times that every change of a record sets."""
     return tuple(
-        Assignment(field=name, source="now")
-        for name in properties(resource.shape)
+        moment(name, shape)
+        for name, shape in properties(resource.shape).items()
         if _TOUCHED.match(name)
     )
+
+
+def moment(name: str, shape: Shape) -> Assignment:
+    """The present time in the form that the field has: text, or seconds since the epoch."""
+    if is_type(shape, "integer", "number") and not is_type(shape, "string"):
+        kind = "integer" if is_type(shape, "integer") else "number"
+        return Assignment(field=name, source="now", value=kind)
+    return Assignment(field=name, source="now")
 
 
 def transition_effect(
     member: Classified, kind: Kind, resource: Resource, sent: Shape | None
 ) -> Effect | None:
     """The change of status that a verb makes; None if it cannot be told what the verb does."""
-    field, target = _target(member, kind, resource)
+    field, target = _target(member, resource)
     if field is None:
         return _deciding(member, kind, resource, sent)
     states = states_of(kind, resource.status_field) if field == resource.status_field else []
@@ -221,26 +227,36 @@ def _rejected(states: list[str]) -> str:
     return next((word for word in words if word in states), "rejected")
 
 
-def _target(member: Classified, kind: Kind, resource: Resource) -> tuple[str | None, JsonValue]:
-    """(field, value) after the verb: the answer's example, a known state, or a boolean field."""
-    fields, status = properties(resource.shape), resource.status_field
-    answer = member.draft.response
-    if status and answer and isinstance(answer.example, dict):
-        value = answer.example.get(status)
-        if isinstance(value, str) and value not in {"success", "ok"}:
-            return status, value
-    for word in targets(member.verb):
-        for name in (word, f"is_{word}"):
-            if is_type(fields.get(name), "boolean"):
-                return name, True
+def _target(member: Classified, resource: Resource) -> tuple[str | None, JsonValue]:
+    """(field, value) after the verb: the answer's example, a boolean field, or a known state."""
+    status = resource.status_field
+    answered = _answered_status(member.draft, status)
+    if answered is not None:
+        return status, answered
+    switch = _switch(member.verb, resource)
+    if switch is not None:
+        return switch, True
     if status is None:
         return None, None
-    enum = fields[status].get("enum")
+    enum = properties(resource.shape)[status].get("enum")
     states = [state for state in enum if state is not None] if isinstance(enum, list) else []
     known = [word for word in targets(member.verb) if word in states]
     if known or not states:
         return status, (known or [participle(member.verb)])[0]
     return None, None
+
+
+def _answered_status(draft: Draft, status: str | None) -> str | None:
+    example = draft.response.example if draft.response else None
+    value = example.get(status) if isinstance(example, dict) and status else None
+    return value if isinstance(value, str) and value not in {"success", "ok"} else None
+
+
+def _switch(verb: str, resource: Resource) -> str | None:
+    """A boolean field that says that the verb was done: `completed`, `is_active`."""
+    fields = properties(resource.shape)
+    names = [name for word in targets(verb) for name in (word, f"is_{word}")]
+    return next((name for name in names if is_type(fields.get(name), "boolean")), None)
 
 
 def _stamps(member: Classified, resource: Resource, target: JsonValue) -> Iterator[Assignment]:
@@ -254,23 +270,29 @@ def _stamps(member: Classified, resource: Resource, target: JsonValue) -> Iterat
             name in answered and is_instant and not _FUTURE.search(name) and not _BIRTH.match(name)
         )
         if (stem in done and stem != name) or is_new or _TOUCHED.match(name):
-            yield Assignment(field=name, source="now")
+            yield moment(name, shape)
 
 
 def answers_of(draft: Draft, resource: Resource | None, done: str) -> Iterator[Assignment]:
     """What an answer says beside the record: `success`, `message`, `deleted`, the time."""
-    known = properties(resource.shape) if resource else {}
+    known = set(properties(resource.shape)) if resource else set()
     noun = resource.singular.replace("_", " ") if resource else "request"
     for name, shape in (properties(draft.response.shape) if draft.response else {}).items():
-        if name in known and name != "message":
+        if name in known - {"message"}:
             continue
-        if name in {"success", "ok", "deleted", "updated", "acknowledged", "received"} and is_type(
-            shape, "boolean"
-        ):
-            yield Assignment(field=name, source="literal", value=True)
-        elif name in {"message", "detail"} and is_type(shape, "string"):
-            yield Assignment(field=name, source="literal", value=f"{noun} {done.replace('_', ' ')}")
-        elif name in {"status", "result"} and is_type(shape, "string"):
-            yield Assignment(field=name, source="literal", value=done)
+        value = _said(name, shape, f"{noun} {done.replace('_', ' ')}", done)
+        if value is not None:
+            yield Assignment(field=name, source="literal", value=value)
         elif name in {"timestamp", f"{done}_at"}:
-            yield Assignment(field=name, source="now")
+            yield moment(name, shape)
+
+
+def _said(name: str, shape: Shape, sentence: str, done: str) -> JsonValue:
+    if name in _CONFIRMATIONS and is_type(shape, "boolean"):
+        return True
+    if name in {"message", "detail"} and is_type(shape, "string"):
+        return sentence
+    return done if name in {"status", "result"} and is_type(shape, "string") else None
+
+
+_CONFIRMATIONS = frozenset({"success", "ok", "deleted", "updated", "acknowledged", "received"})

@@ -223,7 +223,7 @@ def _without_records(member: Classified, bench: Workbench) -> Operation:
     if member.rule == "information":
         return _operation(member, bench, response={"type": "object"})
     if member.rule == "counters":
-        return _counting(member, None, None, bench)
+        return _counting(member, None, bench)
     reason = (
         f"{draft.label} stands for any method or another service: nothing says what it does"
         if draft.method == "ANY"
@@ -232,9 +232,7 @@ def _without_records(member: Classified, bench: Workbench) -> Operation:
     return stub(member, bench, reason)
 
 
-def _counting(
-    member: Classified, kind: Kind | None, resource: Resource | None, bench: Workbench
-) -> Operation:
+def _counting(member: Classified, resource: Resource | None, bench: Workbench) -> Operation:
     """An answer made of counts: implemented as far as its fields can be counted."""
     answer = response_shape(member.draft)
     resources = list(bench.resources.values())
@@ -471,8 +469,10 @@ def _field(member: Classified, kind: Kind, resource: Resource, bench: Workbench)
     return _operation(member, bench, resource=resource, response=answer, effect=effect)
 
 
-def _counting_of(member: Classified, kind: Kind, resource: Resource, bench: Workbench) -> Operation:
-    return _counting(member, kind, resource, bench)
+def _counting_of(
+    member: Classified, _kind: Kind, resource: Resource, bench: Workbench
+) -> Operation:
+    return _counting(member, resource, bench)
 
 
 _MAKERS = {

@@ -38,7 +38,8 @@ class Writer:
     def stub(self, operation: Operation, _answer: str) -> Iterator[str]:
         """Says that it is not implemented, and where the SPEC names it."""
         detail = f"{operation.label} is not implemented: nothing says what it does"
-        yield f"raise NotImplementedYetError({text_literal(detail)}, spec_line={operation.spec_line})"
+        line = f"spec_line={operation.spec_line}"
+        yield f"raise NotImplementedYetError({text_literal(detail)}, {line})"
 
     def information(self, _operation: Operation, _answer: str) -> Iterator[str]:
         """Says what the service is."""

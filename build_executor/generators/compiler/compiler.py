@@ -76,6 +76,7 @@ def service_context(contract: Contract) -> dict[str, object]:
         "has_unique": "refuse_duplicate(" in statements,
         "has_numbers": "next_number(" in statements,
         "has_uptime": any("Uptime" in op.handler_parameters for op in view.operations),
+        "has_epoch": "epoch()" in statements,
         "has_sums": "repository.total(" in statements,
         "features": features_of(contract),
         "metadata": metadata_of(contract),

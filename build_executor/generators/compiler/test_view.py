@@ -91,7 +91,7 @@ def tests_context(contract: Contract) -> dict[str, object]:
         "contract": contract,
         "service": contract.service,
         "cases": cases,
-        "operations": [o for o in contract.business if o.rule != "stream"],
+        "documented": [o for o in contract.business if o.method not in {"WS", "ANY"}],
         "unknown": list(_unknown_calls(contract)),
         "stubs": list(_stubs(contract)),
         "bad_bodies": list(_bad_bodies(contract)),
@@ -257,9 +257,9 @@ def _filters(case: ResourceCase, operation: Operation) -> Iterator[Filter]:
         name = parameter.field
         if parameter.purpose != "filter" or name is None or name in linked:
             continue
-        if isinstance(one, dict) and isinstance(two, dict) and name in one:
-            if isinstance(one[name], str) and one[name] != two.get(name):
-                yield Filter(parameter.name, name)
+        sent = [body.get(name) if isinstance(body, dict) else None for body in (one, two)]
+        if all(isinstance(value, str) for value in sent) and sent[0] != sent[1]:
+            yield Filter(parameter.name, name)
 
 
 def _add_changes(contract: Contract, case: ResourceCase) -> None:
