@@ -52,7 +52,8 @@ def read_source(spec_path: str, roots: Sequence[Path]) -> SpecSource:
         content = _content(descriptor)
     finally:
         os.close(descriptor)
-    return SpecSource(text=_text(content), digest=hashlib.sha256(content).hexdigest())
+    text = _text(content)
+    return SpecSource(text=text, digest=hashlib.sha256(text.encode()).hexdigest())
 
 
 def keep_source(source: SpecSource, specs: Path) -> None:

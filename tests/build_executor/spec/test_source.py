@@ -1,7 +1,7 @@
 import os
 import threading
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
@@ -37,7 +37,12 @@ def test_a_spec_is_read_by_its_absolute_path_or_relative_to_a_root(root: Path) -
 def test_a_byte_order_mark_is_no_part_of_the_text(root: Path) -> None:
     (root / "bom.md").write_bytes(b"\xef\xbb\xbf# shop")
 
-    assert read_source("bom.md", [root]).text == "# shop"
+    source = read_source("bom.md", [root])
+
+    keep_source(source, root)
+
+    assert source.text == "# shop"
+    assert load_source(source.digest, root) == source
 
 
 def link(root: Path) -> str:
@@ -91,6 +96,7 @@ def with_nul(root: Path) -> str:
         lambda _: "a\nb.md",
         lambda _: "x" * 2000,
     ],
+    ids=str,
 )
 def test_nothing_but_a_text_file_inside_a_root_is_read(
     root: Path, path: Callable[[Path], str]
@@ -134,14 +140,14 @@ def test_a_link_that_is_swapped_in_while_reading_leaks_nothing(root: Path) -> No
     assert CANARY not in seen
 
 
-@pytest.mark.parametrize("path", ["../outside.md", "folder/outside.md", "link.md", "none/x.md"])
-def test_without_openat2_links_and_parents_are_refused_too(root: Path, path: str) -> None:
+@pytest.mark.parametrize("path", ["folder/outside.md", "link.md", "none/x.md"])
+def test_without_openat2_links_are_refused_too(root: Path, path: str) -> None:
     link(root)
     linked_folder(root)
     folder = os.open(root, os.O_RDONLY)
 
     with pytest.raises(OSError):  # noqa: PT011 - each has another number
-        os.close(open_by_component(folder, PurePosixPath(path)))
+        os.close(open_by_component(folder, path))
 
     os.close(folder)
 
@@ -149,7 +155,7 @@ def test_without_openat2_links_and_parents_are_refused_too(root: Path, path: str
 def test_without_openat2_a_file_in_a_folder_is_opened(root: Path) -> None:
     folder = os.open(root, os.O_RDONLY)
 
-    descriptor = open_by_component(folder, PurePosixPath("shop/SPEC.md"))
+    descriptor = open_by_component(folder, "shop/SPEC.md")
 
     assert os.read(descriptor, 100) == b"# shop"
     os.close(descriptor)
@@ -169,7 +175,7 @@ def test_a_kept_source_that_was_changed_is_refused(root: Path, tmp_path: Path) -
     keep_source(source, tmp_path)
     (tmp_path / f"{source.digest}.md").write_text("# another")
 
-    with pytest.raises(SpecUnreadable, match="was changed"):
+    with pytest.raises(SpecUnreadable, match="damaged"):
         load_source(source.digest, tmp_path)
 
 
