@@ -119,8 +119,8 @@ def _ruff(*arguments: str, folder: Path) -> None:
 
 def _ruff_findings(report: Path, source: Path, error: CommandFailed) -> tuple[Finding, ...]:
     try:
-        faults = json.loads(report.read_bytes())
-    except (FileNotFoundError, json.JSONDecodeError):
+        faults = json.loads(read_untrusted(report, _LARGEST_REPORT) or b"")
+    except json.JSONDecodeError:
         return (Finding(gate="ruff", rule="failed", message=str(error)),)
     return tuple(
         Finding(
@@ -153,12 +153,12 @@ def _test(workspace: Workspace, archive: Path, sandbox: Sandbox, journal: list[s
         journal.append(sandbox.run(argv, confinement, timeout=_TEST_SECONDS).output)
     except CommandFailed as error:
         journal.append(error.output)
-        findings = test_findings(report, error)
+        findings = findings_of_tests(report, error)
         raise BuildFailed(f"{len(findings)} tests failed in {sandbox.name}", findings) from error
     _log.info("%s in %s", _summary(journal[-1]), sandbox.name)
 
 
-def test_findings(report: Path, error: CommandFailed) -> tuple[Finding, ...]:
+def findings_of_tests(report: Path, error: CommandFailed) -> tuple[Finding, ...]:
     """What pytest's machine-readable report says went wrong; the output's tail if there is none."""
     cases = _failed_cases(report)
     if cases:

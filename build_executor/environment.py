@@ -95,7 +95,7 @@ def _prepare(requirements: Path, prepared: Path, settings: Settings) -> str:
         _uv(("venv", "--quiet", "--relocatable", "--python", sys.executable, draft), settings)
         options = ("--compile-bytecode", "--python", draft / "bin" / "python")
         output = _uv((*install, *options, "-r", requirements), settings)
-        _put(draft, prepared)
+        put_environment(draft, prepared)
     except CommandFailed as error:
         finding = _requirement("install", " / ".join(error.output.strip().splitlines()[-6:]))
         raise BuildFailed("the dependencies cannot be installed", [finding]) from error
@@ -104,7 +104,8 @@ def _prepare(requirements: Path, prepared: Path, settings: Settings) -> str:
     return output
 
 
-def _put(draft: Path, prepared: Path) -> None:
+def put_environment(draft: Path, prepared: Path) -> None:
+    """Move a complete draft to its place; one that is there already stays and is as good."""
     try:
         draft.rename(prepared)
     except OSError:

@@ -22,8 +22,8 @@ class Expected:
         self._examination = examination
         self._operation = operation
         self._statuses = [operation.success_status]
-        if operation.rule == "transition" and operation.effect.allowed_from:
-            self._statuses.append(_CONFLICT)  # a new record need not be in a state it starts from
+        if operation.rule == "transition" and _may_conflict(operation, examination):
+            self._statuses.append(_CONFLICT)
 
     def __call__(self, answer: Answer) -> str | None:
         """What is wrong with the answer; None if nothing is."""
@@ -38,6 +38,13 @@ class Expected:
         if isinstance(documented, dict) and (absent := set(documented) - set(answer.fields)):
             return f"lacks the documented {', '.join(sorted(absent))}"
         return self._examination.fits(operation.response, answer.status)(answer)
+
+
+def _may_conflict(operation: Operation, examination: Examination) -> bool:
+    """A new record need not be in a state from which the contract lets it change."""
+    resource = examination.contract.resource(operation.resource)
+    ended = resource is not None and resource.initial_status in resource.terminal
+    return ended or bool(operation.effect.allowed_from) or _CONFLICT in operation.errors
 
 
 def id_parameter(operation: Operation) -> Parameter | None:

@@ -77,7 +77,8 @@ class Records:
             for parameter in operation.parameters_in("query")
             if parameter.required
         }
-        return Call(operation.method, filled(operation.path, values), body, query)
+        method = "GET" if operation.method == "ANY" else operation.method
+        return Call(method, filled(operation.path, values), body, query)
 
     def body(self, operation: Operation) -> JsonValue:
         """A body it should accept; where it must name another record, one is made."""

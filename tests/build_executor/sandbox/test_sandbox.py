@@ -62,7 +62,7 @@ def test_a_command_that_fails_says_so(sandbox: Sandbox, tmp_path: Path) -> None:
 def test_files_are_limited(sandbox: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(CommandFailed):
         sandbox.run(
-            python("f = open('large', 'wb'); f.truncate(200_000_000)"),
+            python(f"open({str(tmp_path / 'large')!r}, 'wb').truncate(200_000_000)"),
             Confinement(workdir=tmp_path),
             timeout=20,
         )
