@@ -82,12 +82,12 @@ def _staged(release: Release, folder: Path, sandbox: Sandbox, settings: Settings
     except CommandFailed as error:
         raise VerificationFailed(f"the staged copy cannot be started: {error}") from error
     try:
-        _wait_until_it_answers(f"http://127.0.0.1:{port}", process, log)
+        wait_until_it_answers(f"http://127.0.0.1:{port}", process, log)
         yield f"http://127.0.0.1:{port}"
     finally:
         command.stop(process)
         ArtifactStore(settings.artifacts).write(release.build_id, VERIFICATION_LOG, _tail(log))
-        _prove_gone(port)
+        prove_gone(port)
 
 
 def _argv(environment: Path, port: int) -> tuple[str, ...]:
@@ -106,13 +106,17 @@ def _confinement(release: Release, source: Path, data: Path, port: int) -> Confi
             "RELEASE_ID": release.id,
             "DATA_DIR": str(data),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",  # its last words are the ones that matter
         },
         host_network=True,
     )
 
 
-def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
+def wait_until_it_answers(
+    url: str, process: subprocess.Popen[bytes], log: Path, *, seconds: float = _START_SECONDS
+) -> None:
+    """Return once /health answers at all; VerificationFailed if it ends first, or takes longer."""
+    deadline = time.monotonic() + seconds
     with HttpClient(url) as client:
         while process.poll() is None and time.monotonic() < deadline:
             try:
@@ -121,14 +125,15 @@ def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path
                 time.sleep(_POLL_SECONDS)
             else:
                 return
-    how = "ended at once" if process.poll() is not None else "did not answer in 30 s"
+    how = "ended at once" if process.poll() is not None else f"did not answer in {seconds:g} s"
     tail = " / ".join(_tail(log).decode("utf-8", "replace").strip().splitlines()[-8:])
     finding = Finding(gate="start", rule="health", message=tail or "no output")
     raise VerificationFailed(f"the staged copy {how}", [finding])
 
 
-def _prove_gone(port: int) -> None:
-    deadline = time.monotonic() + _STOP_SECONDS
+def prove_gone(port: int, *, seconds: float = _STOP_SECONDS) -> None:
+    """Return once nothing answers at the port; VerificationFailed if something still does."""
+    deadline = time.monotonic() + seconds
     while _answers(port):
         if time.monotonic() > deadline:
             raise VerificationFailed(f"something of the staged copy still answers at port {port}")

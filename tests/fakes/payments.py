@@ -48,7 +48,7 @@ class FakePayments(FakeServer):
     def _told(self, name: str) -> Answer:
         if f"no {name}" in self.lies:
             return _NOT_FOUND
-        told = dict(_UDC[name])
+        told = dict(UDC[name])
         if "another release" in self.lies and name == "health":
             told["release"] = "0.9.0-other"
         return 200, told
@@ -105,7 +105,7 @@ class FakePayments(FakeServer):
         return shown
 
 
-_UDC: dict[str, dict[str, Json]] = {
+UDC: dict[str, dict[str, Json]] = {
     "health": {
         "status": "active",
         "service": "payment-processor",
