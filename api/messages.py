@@ -23,6 +23,8 @@ from build_executor.models import BuildRequest
 
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 _LEGACY_ID = "legacy-"
+_SCHEMA = Message.model_json_schema(ref_template="#/components/schemas/{model}")
+_BODY = {"requestBody": {"content": {"application/json": {"schema": _SCHEMA}}}}
 
 router = APIRouter(tags=["udc"])
 Reader = Depends(requires(Scope.READ))
@@ -52,7 +54,7 @@ async def describe_send() -> Json:
     return {"endpoint": "/send", "method": "POST", "fields": fields, "via": "registry"}
 
 
-@router.post("/message")
+@router.post("/message", openapi_extra=_BODY)
 async def take_message(
     body: dict[str, JsonValue], request: Request, adapter: AdapterDep, caller: Reading
 ) -> MessageAnswer:

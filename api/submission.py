@@ -1,6 +1,7 @@
 """How a build is asked for, whoever asks: the SPEC is read and judged before anything is queued."""
 
 import asyncio
+import shutil
 from typing import Annotated
 
 from fastapi import Header
@@ -16,6 +17,8 @@ from build_executor.spec.source import keep_source, read_source
 from build_executor.targets import open_target
 
 MOST_METADATA = 50
+MOST_METADATA_BYTES = 8192
+LEAST_FREE_BYTES = 500_000_000
 
 IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200, pattern=r"^[!-~]+$")
@@ -28,6 +31,7 @@ async def submit(adapter: Adapter, request: BuildRequest, key: str | None) -> Ru
     ApiError 422 for a SPEC that cannot be read or built and for a target that is not configured;
     409 if the key was used for another request.
     """
+    _refuse_bloated(request)
     service, digest = await asyncio.to_thread(_judged, adapter.settings, request)
     parameters = {"request": request.model_dump(mode="json"), "spec_digest": digest}
     run = await adapter.gateway.submit(parameters, service, key)
@@ -41,10 +45,23 @@ async def submit(adapter: Adapter, request: BuildRequest, key: str | None) -> Ru
     return run
 
 
-def _judged(settings: Settings, request: BuildRequest) -> tuple[str, str]:
-    """The service and the kept SPEC's digest."""
+def _refuse_bloated(request: BuildRequest) -> None:
     if len(request.metadata) > MOST_METADATA:
         raise ApiError(422, "INVALID_REQUEST", f"metadata has over {MOST_METADATA} entries")
+    if len(request.model_dump_json()) > MOST_METADATA_BYTES:
+        raise ApiError(422, "INVALID_REQUEST", f"metadata is over {MOST_METADATA_BYTES} bytes")
+
+
+def _refuse_full_disk(settings: Settings) -> None:
+    """A build that runs out of space half-way helps nobody."""
+    settings.build_executor_home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if shutil.disk_usage(settings.build_executor_home).free < LEAST_FREE_BYTES:
+        raise ApiError(507, "NO_SPACE", "less than 500 MB are free where builds are kept")
+
+
+def _judged(settings: Settings, request: BuildRequest) -> tuple[str, str]:
+    """The service and the kept SPEC's digest."""
+    _refuse_full_disk(settings)
     try:
         if request.deploy_production:
             open_target("production", settings)

@@ -87,6 +87,16 @@ def test_a_bad_body_is_422_and_nothing_of_it_comes_back(client: Client, body: by
     assert CANARY not in answer.text
 
 
+@pytest.mark.parametrize("metadata", [{f"k{i}": i for i in range(51)}, {"k": "x" * 9000}])
+def test_metadata_over_its_limits_is_422(
+    client: Client, spec: Path, metadata: dict[str, object]
+) -> None:
+    answer = client.http.post("/builds/submit", json={"spec_path": str(spec), "metadata": metadata})
+
+    assert answer.status_code == 422
+    assert "metadata" in answer.json()["error"]["message"]
+
+
 def test_only_json_is_read(client: Client, spec: Path) -> None:
     content = f'{{"spec_path": "{spec}"}}'
 
