@@ -5,12 +5,11 @@ answer; redirects are not followed.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
 from api.errors import ApiError
-from api.gateway import Gateway
 from api.schemas import SendRequest
 from build_executor.settings import Settings
 
@@ -22,25 +21,33 @@ _CLIENT_ERROR = 400
 Item = dict[str, Any]
 
 
+class Prefect(Protocol):
+    """As much of the gateway as a probe takes."""
+
+    async def is_ready(self) -> None:
+        """Return if Prefect answers."""
+        ...
+
+
 def open_http() -> httpx.AsyncClient:
     """A client for peers: short patience, no proxies from the environment, no redirects."""
     return httpx.AsyncClient(timeout=_PROBE_SECONDS, trust_env=False, follow_redirects=False)
 
 
 async def dependencies(
-    settings: Settings, gateway: Gateway, http: httpx.AsyncClient
+    settings: Settings, prefect: Prefect, http: httpx.AsyncClient
 ) -> dict[str, Any]:
     """The specification's answer, probed now and all at once."""
-    registry, verifier, orchestrator, factory, prefect = await asyncio.gather(
+    registry, verifier, orchestrator, factory, prefect_is = await asyncio.gather(
         _peer(http, "registry", settings.registry_url),
         _peer(http, "verifier", settings.verifier_url),
         _peer(http, "orchestrator", settings.orchestrator_url),
         _peer(http, "sovereign-factory", settings.sovereign_factory_url),
-        prefect_item(gateway),
+        prefect_item(prefect),
     )
     if settings.registry_url is None:
         registry = {**registry, "status": "available", "detail": "embedded service directory"}
-    required, optional = [registry, verifier, prefect], [orchestrator, factory]
+    required, optional = [registry, verifier, prefect_is], [orchestrator, factory]
     external = [_claude(settings)]
     missing = [item["name"] for item in required if item["status"] != "available"]
     return {
@@ -53,11 +60,11 @@ async def dependencies(
     }
 
 
-async def prefect_item(gateway: Gateway) -> Item:
+async def prefect_item(prefect: Prefect) -> Item:
     """Whether Prefect and its database answer within a second or so."""
     try:
         async with asyncio.timeout(_PROBE_SECONDS):
-            await gateway.is_ready()
+            await prefect.is_ready()
     except TimeoutError:
         return _item("prefect", None, available=False, detail="no answer in time")
     except ApiError as error:
