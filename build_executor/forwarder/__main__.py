@@ -22,6 +22,8 @@ from typing import Any
 
 from build_executor.forwarder.table import Forwarder, Refused, Route
 
+_HOLD_SECONDS = 3.0  # a crashed service is back after 1 to 2
+
 
 async def answer(switch: Forwarder, line: bytes) -> dict[str, Any]:
     """What is said to one admin command; a wrong one changes nothing."""
@@ -47,8 +49,13 @@ async def _obey(switch: Forwarder, command: Mapping[str, Any]) -> dict[str, Any]
             raise Refused(f"unknown command: {unknown}")
 
 
-async def serve(state: Path, admin: Path, stopped: asyncio.Event) -> None:
-    """Restore the table, forward, and obey the admin until `stopped` is set."""
+async def serve(
+    state: Path, admin: Path, stopped: asyncio.Event, *, hold_seconds: float = _HOLD_SECONDS
+) -> None:
+    """Restore the table, forward, and obey the admin until `stopped` is set.
+
+    A client is held for `hold_seconds` while its upstream refuses connections.
+    """
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
@@ -57,7 +64,7 @@ async def serve(state: Path, admin: Path, stopped: asyncio.Event) -> None:
                 await writer.drain()
         writer.close()
 
-    switch = Forwarder(state)
+    switch = Forwarder(state, hold_seconds=hold_seconds)
     switch.restore()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(admin)  # noqa: PTH108 - a blocking path method is refused in async code
@@ -85,5 +92,5 @@ def main(state: Path, admin: Path) -> None:
         asyncio.run(_serve_until_terminated(state, admin))
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover - what `python -m` runs
     main(Path(sys.argv[1]), Path(sys.argv[2]))

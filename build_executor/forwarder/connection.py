@@ -7,9 +7,12 @@ enough for a crashed service to come back; then it gets a 503.
 """
 
 import asyncio
+import contextlib
 import socket
+import struct
 import time
 from collections.abc import Callable
+from typing import cast
 
 RETRY_SECONDS = 0.05
 _IDLE_SECONDS = 1.0
@@ -36,56 +39,68 @@ class Side(asyncio.Protocol):
     """One end of a connection: what it hears goes to its peer, at the peer's pace."""
 
     def __init__(self, heard: Callable[[bytes], bytes]) -> None:
+        loop = asyncio.get_running_loop()
         self._heard = heard
-        self._peer: asyncio.Transport | None = None
+        self._peer: Side | None = None
         self._transport: asyncio.Transport | None = None
-        self._peer_ended: Callable[[], bool] = lambda: False
-        self.ended = False
-        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._has_ended = False
+        self.connected: asyncio.Future[None] = loop.create_future()
+        self.gone: asyncio.Future[None] = loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for a peer; and never wait for delayed acknowledgements (44 ms an answer)."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's own promise
-        self._transport = transport
-        transport.pause_reading()
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.pause_reading()
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connected.set_result(None)
 
     @property
     def transport(self) -> asyncio.Transport:
-        """The connected transport."""
-        assert self._transport is not None  # noqa: S101 - connected before anybody can ask
-        return self._transport
+        """The transport, once `connected`."""
+        return cast("asyncio.Transport", self._transport)
+
+    @property
+    def peer(self) -> "Side":
+        """The other end, once joined."""
+        return cast("Side", self._peer)
 
     def join(self, peer: "Side") -> None:
         """Pass on to `peer` what is heard from now on."""
-        self._peer, self._peer_ended = peer.transport, lambda: peer.ended
+        self._peer = peer
         self.transport.resume_reading()
+
+    def reset(self) -> None:
+        """End the connection so that the other end cannot take it for the end of an answer."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        linger = struct.pack("ii", 1, 0)
+        raw = self._transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Pass on; a client that was refused has no peer, and talks to nobody."""
         if self._peer is not None:
-            self._peer.write(self._heard(data))
+            self._peer.transport.write(self._heard(data))
 
     def eof_received(self) -> bool:
         """One direction has ended; the other stays open until it ends as well."""
-        self.ended = True
-        if self._peer is None or self._peer.is_closing():
+        self._has_ended = True
+        if self._peer is None or self._peer.transport.is_closing():
             return False
-        if self._peer_ended():
-            self._peer.close()
+        if self._peer._has_ended:  # noqa: SLF001 - of the same class
+            self._peer.transport.close()
             return False
-        self._peer.write_eof()
+        self._peer.transport.write_eof()
         return True
 
     def pause_writing(self) -> None:
         """This end is slow: the other one must not be heard faster."""
-        if self._peer is not None:
-            self._peer.pause_reading()
+        self.peer.transport.pause_reading()
 
     def resume_writing(self) -> None:
         """This end has caught up."""
-        if self._peer is not None:
-            self._peer.resume_reading()
+        self.peer.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other end learns of it: an abort as an abort, a close as a close."""
@@ -93,9 +108,9 @@ class Side(asyncio.Protocol):
         if self._peer is None:
             return
         if exc is None:
-            self._peer.close()
+            self._peer.transport.close()
         else:
-            self._peer.abort()
+            self._peer.reset()
 
 
 class Connection:
@@ -114,13 +129,13 @@ class Connection:
 
     async def run(self) -> None:
         """Forward until both ends are gone."""
-        if not await self._connect():
+        await self.client.connected
+        await self._connect()
+        if self.upstream is None:
             await self._refuse()
             return
         self.client.join(self._server)
         self._server.join(self.client)
-        if self.client.gone.done():
-            self.cut()
         await asyncio.gather(self.client.gone, self._server.gone)
 
     def is_idle(self) -> bool:
@@ -135,34 +150,25 @@ class Connection:
 
     def cut(self) -> None:
         """Close both ends now."""
-        self.client.transport.abort()
-        self._server.transport.abort()
+        self.client.reset()
+        self._server.reset()
 
-    async def _connect(self) -> bool:
+    async def _connect(self) -> None:
         """Follow the route while it is refused: it may be moved, or the service come back."""
-        deadline = time.monotonic() + self._hold_seconds
-        while (upstream := self._route()) is not None and not self.client.gone.done():
-            if await self._reach(upstream):
-                return True
-            if time.monotonic() > deadline:
-                break
-            await asyncio.sleep(RETRY_SECONDS)
-        return False
-
-    async def _reach(self, upstream: str) -> bool:
-        host, _, port = upstream.rpartition(":")
         loop = asyncio.get_running_loop()
-        try:
-            await loop.create_connection(lambda: self._server, host, int(port))
-        except OSError:
-            return False
-        self.upstream = upstream
-        return True
+        deadline = loop.time() + self._hold_seconds
+        while (upstream := self._route()) is not None:
+            host, _, port = upstream.rpartition(":")
+            with contextlib.suppress(OSError):
+                await loop.create_connection(lambda: self._server, host, int(port))
+                self.upstream = upstream
+                return
+            if loop.time() > deadline:
+                return
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _refuse(self) -> None:
         transport = self.client.transport
-        if transport.is_closing():
-            return
         transport.write(_UNAVAILABLE)
         transport.write_eof()
         transport.resume_reading()  # bytes left unread would turn the close into a reset

@@ -53,7 +53,7 @@ class Route(NamedTuple):
 class Forwarder:
     """The routing table with its listeners and connections."""
 
-    def __init__(self, state: Path, *, hold_seconds: float = 3.0) -> None:
+    def __init__(self, state: Path, *, hold_seconds: float) -> None:
         self._state, self._hold_seconds = state, hold_seconds
         self._routes: dict[str, Route] = {}
         self._fences: dict[str, int] = {}
@@ -75,7 +75,8 @@ class Forwarder:
                 service: {**route._asdict(), "listening": service in self._listeners}
                 for service, route in self._routes.items()
             },
-            "in_flight": dict(Counter(connection.upstream for connection in self._connections)),
+            "in_flight": dict(Counter(c.upstream for c in self._connections if c.upstream)),
+            "held": sum(c.upstream is None for c in self._connections),
         }
 
     async def point(self, service: str, route: Route) -> None:
