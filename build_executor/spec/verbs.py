@@ -23,6 +23,7 @@ _PARTICIPLES = {
     "stop": "stopped",
     "submit": "submitted",
     "cancel": "cancelled",
+    "rollback": "rolled_back",
     "ban": "banned",
     "plan": "planned",
     "drop": "dropped",

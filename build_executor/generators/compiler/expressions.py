@@ -10,7 +10,7 @@ from build_executor.spec.contract import Assignment, Counter, Operation, Resourc
 from build_executor.spec.naming import variable
 from build_executor.spec.shapes import properties
 
-_MOMENTS = {"": "timestamp()", "number": "epoch()", "integer": "int(epoch())"}
+_MOMENTS = {"number": "epoch()", "integer": "int(epoch())"}
 Tree = dict[str, "str | Tree"]
 
 
@@ -34,7 +34,7 @@ def assigned(assignment: Assignment, resource: Resource | None) -> str:
     """The value that an assignment gives."""
     value = str(assignment.value)
     codes = {
-        "now": _MOMENTS[assignment.value if isinstance(assignment.value, str) else ""],
+        "now": _MOMENTS.get(value, "timestamp()"),
         "parameter": variable(value),
         "body": f"sent.get({text_literal(value)})",
         "template": _template(value),
