@@ -11,8 +11,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from build_executor.errors import CommandFailed
 from build_executor.models import Value
@@ -56,20 +58,20 @@ def run(
 
     `environment` is the whole environment of the command (default: `clean_environment()`).
     """
-    with _started(argv, cwd, environment, before_exec) as process:
+    # A file, not a pipe: a pipe would stay open for as long as a child that was left behind lives,
+    # and everything that is written to it would be held in memory.
+    with tempfile.TemporaryFile() as output:
+        process = _popen(argv, output.fileno(), cwd, environment, before_exec)
         try:
-            output, _ = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired as late:
-            _kill_group(process)
-            raise CommandFailed(argv, None, _text(late.output)) from None
-        except BaseException:
-            _kill_group(process)
-            raise
+            exit_code: int | None = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            exit_code = None
         finally:
-            _kill_stragglers(process)
-    if process.returncode != 0:
-        raise CommandFailed(argv, process.returncode, _text(output))
-    return Finished(output=_text(output))
+            _kill_group(process)
+        text = _tail(output)
+    if exit_code != 0:
+        raise CommandFailed(argv, exit_code, text)
+    return Finished(output=text)
 
 
 def start(
@@ -108,8 +110,9 @@ def stop(process: subprocess.Popen[bytes], *, grace: float = 5) -> None:
     try:
         process.wait(grace)
     except subprocess.TimeoutExpired:
+        pass
+    finally:
         _kill_group(process)
-    _kill_stragglers(process)
 
 
 def _popen(
@@ -122,7 +125,7 @@ def _popen(
     libc = ctypes.CDLL(None, use_errno=True)
     parent = os.getpid()
 
-    def prepare() -> None:
+    def prepare() -> None:  # pragma: no cover - runs in the child, between fork and exec
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # the parent died before the line above took effect
             os._exit(127)
@@ -140,30 +143,18 @@ def _popen(
             start_new_session=True,
             preexec_fn=prepare,  # noqa: PLW1509 - flow runs are single-threaded where it matters
         )
-    except OSError as error:
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise CommandFailed(argv, 127, str(error)) from error
 
 
-def _started(
-    argv: Sequence[str],
-    cwd: Path | None,
-    environment: Mapping[str, str] | None,
-    before_exec: Callable[[], None] | None,
-) -> subprocess.Popen[bytes]:
-    return _popen(argv, subprocess.PIPE, cwd, environment, before_exec)
-
-
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End the command if it still runs, and the children that it left in its session."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _kill_stragglers(process: subprocess.Popen[bytes]) -> None:
-    """Children the command left running in its session end with it."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _text(output: bytes | None) -> str:
-    return (output or b"")[-_OUTPUT_LIMIT:].decode("utf-8", errors="replace")
+def _tail(output: BinaryIO) -> str:
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - _OUTPUT_LIMIT))
+    return output.read(_OUTPUT_LIMIT).decode("utf-8", errors="replace")

@@ -67,12 +67,13 @@ class Checkpoint(StrEnum):
     BEFORE_DEPLOYMENT = "before_deployment"
 
 
+_WAITS_AT: dict[ApprovalMode, frozenset[Checkpoint]] = {
+    ApprovalMode.AUTO: frozenset(),
+    ApprovalMode.FINAL: frozenset({Checkpoint.BEFORE_DEPLOYMENT}),
+    ApprovalMode.CHECKPOINTS: frozenset(Checkpoint),
+}
+
+
 def needs_approval(mode: ApprovalMode, checkpoint: Checkpoint) -> bool:
     """Whether a build in this mode waits at this checkpoint."""
-    match mode:
-        case ApprovalMode.AUTO:
-            return False
-        case ApprovalMode.FINAL:
-            return checkpoint is Checkpoint.BEFORE_DEPLOYMENT
-        case ApprovalMode.CHECKPOINTS:
-            return True
+    return checkpoint in _WAITS_AT[mode]
