@@ -34,8 +34,10 @@ class Expected:
             return None
         if operation.media_type != "application/json":
             return None
-        documented = resolved(operation.response, self._examination.contract).get("properties")
-        if isinstance(documented, dict) and (absent := set(documented) - set(answer.fields)):
+        contract = self._examination.contract
+        word = "required" if contract.declared else "properties"  # a declared shape says which
+        documented = resolved(operation.response, contract).get(word)
+        if isinstance(documented, dict | list) and (absent := {*documented} - set(answer.fields)):
             return f"lacks the documented {', '.join(sorted(absent))}"
         return self._examination.fits(operation.response, answer.status)(answer)
 

@@ -176,6 +176,8 @@ class Contract(Value):
     components: dict[str, Shape] = Field(default_factory=dict)
     dependencies: tuple[Dependency, ...] = ()
     features: tuple[str, ...] = ()
+    declared: bool = Field(default=False, description="its shapes were given, not inferred")
+    base_path: str = Field(default="", description="a prefix below which everything answers too")
     udc_examples: dict[str, JsonValue] = Field(default_factory=dict)
     assumptions: tuple[Note, ...] = ()
     gaps: tuple[Note, ...] = ()

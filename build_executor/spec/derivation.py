@@ -13,6 +13,7 @@ from build_executor.spec.endpoints import read_drafts
 from build_executor.spec.header import Header, read_header
 from build_executor.spec.markdown import Block, read_blocks
 from build_executor.spec.naming import pascal
+from build_executor.spec.openapi_document import Document, is_openapi, read_openapi
 from build_executor.spec.openapi_form import to_openapi
 from build_executor.spec.operations import Workbench, entity_components, make_operation
 from build_executor.spec.places import find_collections, segments
@@ -29,6 +30,8 @@ def derive_contract(text: str) -> Contract:
     """The contract of the one service that the text describes; SpecRefused if it describes none."""
     if len(text.encode("utf-8", "surrogatepass")) > LARGEST_SPEC:
         raise SpecRefused(Refusal.TOO_LARGE, "the SPEC is larger than 256 KiB", None)
+    if is_openapi(text):
+        return _from_document(read_openapi(text))
     blocks = read_blocks(text)
     header = read_header(blocks)
     drafts = read_drafts(blocks)
@@ -36,10 +39,21 @@ def derive_contract(text: str) -> Contract:
     return assemble(header, drafts, _models(blocks))
 
 
+def _from_document(document: Document) -> Contract:
+    contract = assemble(document.header, document.drafts, {}, document.components)
+    return contract.model_copy(update={"base_path": document.base_path, "declared": True})
+
+
 def assemble(
-    header: Header, drafts: Sequence[Draft], models: Mapping[str, PythonModel]
+    header: Header,
+    drafts: Sequence[Draft],
+    models: Mapping[str, PythonModel],
+    declared: Mapping[str, Shape] | None = None,
 ) -> Contract:
-    """The contract of a service with this header, these endpoints and these data models."""
+    """The contract of a service with this header, these endpoints and these data models.
+
+    `declared` are the components of a document that names its shapes itself.
+    """
     notes: list[Note] = []
     for draft in drafts:
         settle_bodies(draft, notes)
@@ -47,10 +61,12 @@ def assemble(
     situation = Situation(tuple(business), find_collections(business))
     classified = [classify(draft, situation) for draft in business]
     bench = _bench(header, classified, dict(models))
+    if declared is not None:
+        bench.components = dict(declared)
     bench.assumptions.extend(notes)
     operations = [*_udc_operations(udc), *(make_operation(m, bench) for m in classified)]
     _note_orphans(bench)
-    components = _components(bench, operations)
+    components = _components(bench, operations) if declared is None else bench.components
     return Contract(
         service=header.service,
         version=header.version,

@@ -18,6 +18,8 @@ class Body:
     shape: Shape
     example: JsonValue = None
     line: int = 0
+    declared: Shape | None = None
+    """The shape as a document declares it, with its references."""
 
 
 @dataclass(slots=True)

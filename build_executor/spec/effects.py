@@ -8,10 +8,10 @@ from pydantic import JsonValue
 from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Assignment, Effect, Reference, Resource, Shape
 from build_executor.spec.drafts import Draft
-from build_executor.spec.naming import plural
+from build_executor.spec.naming import plural, snake
 from build_executor.spec.places import is_parameter, segments
 from build_executor.spec.resources import DECISIONS, Kind, states_of
-from build_executor.spec.shapes import is_instant_name, is_type, properties
+from build_executor.spec.shapes import is_instant_name, is_type, properties, required
 from build_executor.spec.verbs import allowed_from, participle, stated_sources, targets
 
 _BIRTH = re.compile(
@@ -20,6 +20,9 @@ _BIRTH = re.compile(
 )
 _TOUCHED = re.compile(
     r"^(?:updated|modified|changed|last_updated|last_modified|last_changed)(?:_at|_on)?$"
+)
+_NOT_NOW = re.compile(
+    r"estimat|expir|due|deadline|scheduled|until|next|creat|submitted|start|regist"
 )
 _FUTURE = re.compile(
     r"estimat|expir|due|deadline|scheduled|until|next|complete|finish|end|start|expected"
@@ -100,9 +103,10 @@ def _birth_values(
 def _birth_value(draft: Draft, kind: Kind, resource: Resource, name: str) -> Assignment | None:
     if name == resource.status_field:
         return Assignment(field=name, source="literal", value=resource.initial_status)
-    if _BIRTH.match(name) or _TOUCHED.match(name) or _is_answered_instant(draft, name):
+    spoken = snake(name)
+    if _BIRTH.match(spoken) or _TOUCHED.match(spoken) or _is_answered_instant(draft, name):
         return moment(name, properties(resource.shape)[name])
-    if _POSITION.match(name):
+    if _POSITION.match(spoken):
         return Assignment(field=name, source="count")
     template = _template(draft, resource, name)
     if template is not None:
@@ -123,7 +127,7 @@ def _initial_value(kind: Kind, name: str, shape: Shape) -> Assignment | None:
 def _is_answered_instant(draft: Draft, name: str) -> bool:
     """A time in the answer to a create is the time of creation, unless it lies ahead."""
     answered = properties(draft.response.shape) if draft.response else {}
-    return name in answered and is_instant_name(name) and not _FUTURE.search(name)
+    return name in answered and is_instant_name(snake(name)) and not _FUTURE.search(snake(name))
 
 
 def _template(draft: Draft, resource: Resource, name: str) -> str | None:
@@ -138,6 +142,8 @@ def _template(draft: Draft, resource: Resource, name: str) -> str | None:
 
 def _empty(kind: Kind, name: str, shape: Shape) -> Assignment | None:
     """A list or map that every record has starts empty."""
+    if name in kind.promised:
+        return Assignment(field=name, source="literal", value=zero_of(shape))
     if kind.model is None or name not in kind.model.required:
         return None
     if is_type(shape, "array"):
@@ -147,12 +153,33 @@ def _empty(kind: Kind, name: str, shape: Shape) -> Assignment | None:
     return None
 
 
+def zero_of(shape: Shape) -> JsonValue:
+    """The least value of a shape, for a field that must be there though nothing says its value."""
+    enum = shape.get("enum")
+    if isinstance(enum, list) and enum:
+        return enum[0]
+    if shape.get("format") == "date-time":
+        return "1970-01-01T00:00:00Z"
+    zeros: tuple[tuple[str, JsonValue], ...] = (
+        ("string", ""),
+        ("integer", shape.get("minimum") or 0),
+        ("number", shape.get("minimum") or 0),
+        ("boolean", False),
+        ("array", []),
+    )
+    found = next((value for kind, value in zeros if is_type(shape, kind)), None)
+    if is_type(shape, "object"):
+        fields = properties(shape)
+        return {name: zero_of(fields.get(name, {})) for name in required(shape)}
+    return found
+
+
 def touch(resource: Resource) -> tuple[Assignment, ...]:
     """The times that every change of a record sets."""
     return tuple(
         moment(name, shape)
         for name, shape in properties(resource.shape).items()
-        if _TOUCHED.match(name)
+        if _TOUCHED.match(snake(name))
     )
 
 
@@ -240,7 +267,8 @@ def _target(member: Classified, resource: Resource) -> tuple[str | None, JsonVal
         return None, None
     enum = properties(resource.shape)[status].get("enum")
     states = [state for state in enum if state is not None] if isinstance(enum, list) else []
-    known = [word for word in targets(member.verb) if word in states]
+    spoken = {snake(str(state)): state for state in states}
+    known = [spoken[word] for word in targets(member.verb) if word in spoken]
     if known or not states:
         return status, (known or [participle(member.verb)])[0]
     return None, None
@@ -264,12 +292,11 @@ def _stamps(member: Classified, resource: Resource, target: JsonValue) -> Iterat
     done = {participle(member.verb), str(target)}
     answered = properties(member.draft.response.shape) if member.draft.response else {}
     for name, shape in properties(resource.shape).items():
-        stem = re.sub(r"_(?:at|on|time)$", "", name)
-        is_instant = is_instant_name(name) or shape.get("format") == "date-time"
-        is_new = (
-            name in answered and is_instant and not _FUTURE.search(name) and not _BIRTH.match(name)
-        )
-        if (stem in done and stem != name) or is_new or _TOUCHED.match(name):
+        spoken = snake(name)
+        stem = re.sub(r"_(?:at|on|time)$", "", spoken)
+        is_instant = is_instant_name(spoken) or shape.get("format") == "date-time"
+        is_new = name in answered and is_instant and not _NOT_NOW.search(spoken)
+        if (stem in done and stem != spoken) or is_new or _TOUCHED.match(spoken):
             yield moment(name, shape)
 
 

@@ -100,7 +100,9 @@ def _purpose(name: str, fields: dict[str, Shape]) -> tuple[str, str | None]:
 
 
 def _first_instant(fields: dict[str, Shape]) -> str | None:
-    names = [n for n, s in fields.items() if is_instant_name(n) or s.get("format") == "date-time"]
+    names = [
+        n for n, s in fields.items() if is_instant_name(snake(n)) or s.get("format") == "date-time"
+    ]
     created = [name for name in names if name.startswith("created")]
     return next(iter([*created, *names]), None)
 

@@ -178,6 +178,8 @@ def _query_of(draft: Draft) -> tuple[Parameter, ...]:
 
 def _named_request(member: Classified, sent: Shape | None, bench: Workbench) -> Shape | None:
     """The request's shape as a component, so that it has a name in the code."""
+    if member.draft.exact and member.draft.request is not None:
+        return member.draft.request.declared
     if sent is None or "$ref" in sent or not properties(sent):
         return sent
     found = bench.of(member)
@@ -264,15 +266,15 @@ def open_fields(answer: Shape, known: Iterable[str]) -> Shape:
     names = set(known)
     return object_of(
         {
-            name: _opened(shape, is_known=name in names)
+            name: _half_open(shape, is_known=name in names)
             for name, shape in properties(answer).items()
         },
         [name for name in properties(answer) if name in names],
     )
 
 
-def _opened(shape: Shape, *, is_known: bool) -> Shape:
-    if not is_type(shape, "object"):
+def _half_open(shape: Shape, *, is_known: bool) -> Shape:
+    if not is_known or not is_type(shape, "object"):
         return shape if is_known else nullable(shape)
     inner = properties(shape)
     return object_of({n: nullable(s) for n, s in inner.items()}) if inner else shape
@@ -306,11 +308,17 @@ def _record_answer(member: Classified, kind: Kind, resource: Resource, effect: E
     answered = properties(response_shape(member.draft))
     beside = {a.field: answered.get(a.field, {}) for a in effect.answers}
     wrapper = _wrapper(member, kind)
-    if member.draft.exact and member.draft.response is not None:
-        return member.draft.response.shape
+    if member.draft.exact:
+        return _declared(member.draft)
     if wrapper is not None:
         return object_of({wrapper: reference, **beside}, [wrapper])
     return reference
+
+
+def _declared(draft: Draft) -> Shape:
+    """The answer as the document declares it; any object if it declares none."""
+    declared = draft.response.declared if draft.response else None
+    return {"type": "object"} if declared is None else declared
 
 
 def _listing(member: Classified, kind: Kind, resource: Resource, bench: Workbench) -> Operation:
@@ -361,8 +369,8 @@ def _default_key(draft: Draft, resource: Resource) -> str | None:
 
 
 def _list_answer(draft: Draft, resource: Resource, effect: Effect, answer: Shape) -> Shape:
-    if draft.exact and draft.response is not None:
-        return draft.response.shape
+    if draft.exact:
+        return _declared(draft)
     items: Shape = {
         "type": "array",
         "items": {"$ref": f"#/components/schemas/{pascal(resource.singular)}"},
@@ -415,6 +423,8 @@ def _deleting(member: Classified, kind: Kind, resource: Resource, bench: Workben
     answered = draft.response is not None or resource.soft_delete is not None
     status = draft.success or (200 if answered else 204)
     shape = operation.response if resource.soft_delete else _deleted_answer(draft, kind, status)
+    if draft.exact:
+        shape = draft.response.declared if draft.response else None
     return operation.model_copy(update={"response": shape, "success_status": status})
 
 

@@ -40,6 +40,8 @@ class Kind:
     fields: dict[str, Shape] = field(default_factory=dict)
     needed: set[str] = field(default_factory=set)
     model: PythonModel | None = None
+    promised: set[str] = field(default_factory=set)
+    """Fields that a declared answer always has."""
 
     def of_rule(self, *rules: str) -> list[Draft]:
         """The drafts of these rules."""
@@ -79,12 +81,15 @@ def _learn_fields(kind: Kind, models: dict[str, PythonModel]) -> None:
     sent = _sent_fields(kind, models)
     fields: dict[str, Shape] = {}
     for draft in kind.of_rule("create", "read", "replace", "update", "transition"):
-        _learn(fields, properties(response_shape(draft)))
+        answer = response_shape(draft)
+        _learn(fields, properties(answer))
+        kind.promised |= set(required(answer)) if draft.exact else set()
     fields = {n: s for n, s in fields.items() if n in sent or n not in _PACKING_ONLY}
     _learn(fields, sent)
     for member in kind.members:
         if member.rule == "list":
-            _learn(fields, _item_fields(member))
+            _learn(fields, properties(_item_shape(member)))
+            kind.promised |= set(required(_item_shape(member))) if member.draft.exact else set()
     fields = _unwrapped(kind, fields)
     kind.model = _model_of(kind, fields, models)
     kind.fields = {**fields, **(kind.model.fields if kind.model else {})}
@@ -106,11 +111,12 @@ def _learn(fields: dict[str, Shape], more: dict[str, Shape]) -> None:
         fields[name] = shape if known is None else merge(known, shape) or known
 
 
-def _item_fields(member: Classified) -> dict[str, Shape]:
+def _item_shape(member: Classified) -> Shape:
     answer = response_shape(member.draft)
-    if answer.get("type") == "array":
-        return properties(answer)
-    return properties(properties(answer).get(member.list_key or "", {}))
+    if answer.get("type") != "array":
+        answer = properties(answer).get(member.list_key or "", {})
+    items = answer.get("items")
+    return items if isinstance(items, dict) else {}
 
 
 def _unwrapped(kind: Kind, fields: dict[str, Shape]) -> dict[str, Shape]:

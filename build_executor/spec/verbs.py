@@ -54,7 +54,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "resume": ("active", "running", "resumed", "in_progress"),
     "retry": ("queued", "pending", "retrying", "running"),
     "return": ("returned", "available"),
-    "start": ("in_progress", "running", "started", "active"),
+    "start": ("in_progress", "running", "started", "active", "doing", "ongoing"),
     "stop": ("stopped", "inactive"),
     "pause": ("paused",),
     "suspend": ("suspended", "inactive"),

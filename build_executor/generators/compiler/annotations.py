@@ -93,16 +93,16 @@ class ModelNames:
         if depth > _DEEPEST:
             return "Any"
         if "$ref" in shape:
-            return self._reference(shape)
+            return self._reference(shape, depth)
         parts = list(self._alternatives(shape, owner, strict=strict, depth=depth))
         return " | ".join(dict.fromkeys(parts)) if parts and "Any" not in parts else "Any"
 
-    def _reference(self, shape: Shape) -> str:
+    def _reference(self, shape: Shape, depth: int) -> str:
         component = str(shape["$ref"]).rsplit("/", 1)[-1]
         target = self.components.get(component, {})
         if _is_class(target):
             return self.class_of(component)
-        return self.annotation(target, component) if "$ref" not in target else "Any"
+        return self.annotation(target, component, depth=depth + 1)
 
     def _alternatives(self, shape: Shape, owner: str, *, strict: bool, depth: int) -> Iterator[str]:
         for word in ("anyOf", "oneOf"):

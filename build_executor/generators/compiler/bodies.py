@@ -58,7 +58,8 @@ class Writer:
         yield from self._parents(operation.effect)
         has_body = operation.request is not None
         if has_body:
-            yield f"sent = {_DUMP.format(more='')}"
+            more = ", exclude_none=True" if self.contract.declared else ""
+            yield f"sent = {_DUMP.format(more=more)}"
             yield from self._references(operation)
         for name in resource.unique:
             if name in self._sent(operation):
@@ -329,11 +330,12 @@ class Writer:
     def _references(self, operation: Operation) -> Iterator[str]:
         needed = required(self._request(operation))
         for reference in operation.effect.references:
-            code = f"sent[{text_literal(reference.field)}]"
+            key = text_literal(reference.field)
+            code = f"sent[{key}]"
             if reference.field in needed:
                 yield self._exists(reference, code)
             else:
-                yield f"if {code} is not None:"
+                yield f"if sent.get({key}) is not None:"
                 yield f"    {self._exists(reference, code)}"
 
     def _request(self, operation: Operation) -> Shape:

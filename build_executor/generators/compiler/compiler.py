@@ -1,7 +1,7 @@
 """The generator that is always there: a contract in, a service's files out, deterministically."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -53,6 +53,7 @@ class Compiler:
 def service_context(contract: Contract) -> dict[str, object]:
     """All values that the templates of the service use."""
     view = ServiceView(contract)
+    classes = _in_order(view.names.classes)
     statements = "\n".join(line for op in view.operations for line in op.body)
     state_extras = extras_of(contract, "/state")
     return {
@@ -61,11 +62,13 @@ def service_context(contract: Contract) -> dict[str, object]:
         "version": contract.version,
         "title": comment(contract.title) or contract.service,
         "description": contract.description,
+        "base_path": contract.base_path,
         "port": contract.port or _DEFAULT_PORT,
         "dependencies": list(_dependencies(contract)),
         "dependency_names": [dependency.name for dependency in contract.dependencies],
         "operations": view.operations,
-        "classes": _in_order(view.names.classes),
+        "classes": classes,
+        "has_cycles": _has_cycles(classes),
         "formats": [name for name in _FORMATS if uses(view.names.classes, name)],
         "model_names": list(view.names.classes),
         "resources": contract.resources,
@@ -107,6 +110,17 @@ def _in_order(classes: Mapping[str, ModelClass]) -> list[ModelClass]:
     for name in classes:
         add(name, frozenset())
     return list(done.values())
+
+
+def _has_cycles(classes: Sequence[ModelClass]) -> bool:
+    """Whether a class mentions itself or one that comes later."""
+    waiting = {model.name for model in classes}
+    for model in classes:
+        annotations = " ".join(field.annotation for field in model.fields)
+        if waiting & set(re.findall(r"\w+", annotations)):
+            return True
+        waiting.discard(model.name)
+    return False
 
 
 def _dependencies(contract: Contract) -> Iterator[dict[str, object]]:

@@ -88,6 +88,7 @@ class ServiceView:
             returns=answer,
             handler_returns="None" if answer == "NoReturn" else answer,
             body=tuple(self._writer.body(operation, answer)) if operation.rule != "stream" else (),
+            unset_excluded=self.contract.declared and answer not in {"None", "NoReturn"},
             stream_resource=operation.resource,
             stream_id=variable(identity) if identity else "None",
         )

@@ -10,11 +10,13 @@ from pydantic import JsonValue
 from build_executor.generators.compiler.samples import sample
 from build_executor.generators.compiler.text import literal, text_literal
 from build_executor.spec.contract import Contract, Operation, Resource, Shape
+from build_executor.spec.naming import variable
 from build_executor.spec.places import segments
 from build_executor.spec.shapes import is_array, is_type, properties, required, resolved
 
 _UNKNOWN = {"string": "no-such-thing", "integer": "987654321"}
 _FRESH_NUMBERS = (1, 2)
+_MANY_NUMBERS = tuple(range(1, 13))
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -91,6 +93,7 @@ def tests_context(contract: Contract) -> dict[str, object]:
         "contract": contract,
         "service": contract.service,
         "cases": cases,
+        "linked": any(case.parents or case.references for case in cases),
         "documented": [o for o in contract.business if o.method not in {"WS", "ANY"}],
         "unknown": list(_unknown_calls(contract)),
         "stubs": list(_stubs(contract)),
@@ -142,7 +145,7 @@ def _case(
     case = ResourceCase(resource, create, "", tuple(_bodies(contract, create)))
     case.parents = [_link(r.field, made[r.resource]) for r in create.effect.parents]
     case.references = [_link(r.field, made[r.resource]) for r in create.effect.references]
-    case.create_path = _path(create, {r.field: r.field for r in create.effect.parents})
+    case.create_path = _path(create, {r.field: variable(r.field) for r in create.effect.parents})
     _add_reading(contract, case)
     _add_listing(contract, case)
     _add_changes(contract, case)
@@ -155,8 +158,16 @@ def _link(name: str, case: ResourceCase) -> tuple[str, str, str]:
 
 
 def _bodies(contract: Contract, operation: Operation) -> Iterator[JsonValue]:
-    for number in _FRESH_NUMBERS:
+    resource = contract.resource(operation.resource)
+    is_unique = resource is not None and (
+        resource.unique or resource.id_field in _sent(contract, operation)
+    )
+    for number in _MANY_NUMBERS if is_unique else _FRESH_NUMBERS:
         yield body_of(contract, operation, number)
+
+
+def _sent(contract: Contract, operation: Operation) -> set[str]:
+    return set(properties(resolved(operation.request or {}, contract.components)))
 
 
 def body_of(contract: Contract, operation: Operation, number: int) -> JsonValue:
@@ -251,7 +262,7 @@ def _of_rule_list(contract: Contract, case: ResourceCase) -> Iterator[Operation]
 
 
 def _filters(case: ResourceCase, operation: Operation) -> Iterator[Filter]:
-    one, two = case.bodies if len(case.bodies) > 1 else ({}, {})
+    one, two = case.bodies[:2]
     linked = {name for name, _, _ in case.references}
     for parameter in operation.parameters_in("query"):
         name = parameter.field
