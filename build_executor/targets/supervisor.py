@@ -37,6 +37,7 @@ _STOP_SECONDS = 15.0  # more than any program is given
 _POLL_SECONDS = 0.02
 _LONGEST_SOCKET_PATH = 90  # of 107 bytes; supervisord adds its pid while it binds
 _NO_ANSWER = (OSError, http.client.HTTPException, xmlrpc.client.Error)
+_SHORT_FOLDERS = Path("/tmp")  # noqa: S108 - what is used in it is checked to be ours
 _PLAIN_PATH = re.compile(r"[\w/.@+=~ -]+")  # supervisord's files know no way to quote the others
 
 
@@ -131,8 +132,12 @@ class Supervisor:
             self._remove(program.name)
             program.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_atomically(file, text)
-            self._call("reloadConfig")
-            self._call("addProcessGroup", program.name)
+            try:
+                self._call("reloadConfig")
+                self._call("addProcessGroup", program.name)
+            except _NO_ANSWER:
+                file.unlink()  # a file that is refused would be in the way of all others
+                raise
 
     def forget(self, name: str) -> None:
         """End this program for good; returns when its process is gone."""
@@ -251,7 +256,7 @@ def socket_path(folder: Path, name: str) -> Path:
     if len(os.fsencode(folder / name)) <= _LONGEST_SOCKET_PATH:
         return folder / name
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
-    private = Path(f"/tmp/build-executor-{os.getuid()}")  # noqa: S108 - checked to be ours
+    private = _SHORT_FOLDERS / f"build-executor-{os.getuid()}"
     private.mkdir(mode=0o700, exist_ok=True)
     status = private.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:

@@ -90,7 +90,7 @@ class Releases:
             "VERSION": version,
         }
         archive = write_archive(folder / "release.tar.gz", files)
-        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+        digest = digest_of(archive)
         release = Release(
             id=f"{version}-{digest[:12]}",
             build_id=f"build-{version}",
@@ -103,6 +103,11 @@ class Releases:
             environment=_environment(folder / "environment"),
         )
         return VerifiedRelease(release=release, checks=())
+
+
+def digest_of(archive: Path) -> str:
+    """Its SHA-256, hexadecimal."""
+    return hashlib.sha256(archive.read_bytes()).hexdigest()
 
 
 def _environment(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from tests.fakes.target import FakeTarget
 from tests.ports import free_port
 
 
-@pytest.fixture(params=["fake", pytest.param("local", marks=pytest.mark.full)])
+@pytest.fixture(params=["fake", "local"])
 def target(request: pytest.FixtureRequest) -> Target:
     if request.param == "fake":
         return FakeTarget()

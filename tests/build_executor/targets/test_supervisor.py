@@ -1,0 +1,191 @@
+"""With a real supervisord: what it does on paper is not what this product depends on."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from build_executor import command
+from build_executor.errors import DeploymentFailed, InvalidSettings
+from build_executor.targets import supervisor as supervisor_module
+from build_executor.targets.supervisor import ABSENT, Program, Supervisor, socket_path
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
+    supervisor = Supervisor(tmp_path / "s")
+    yield supervisor
+    supervisor.shut_down()
+
+
+def program(folder: Path, *code: str, name: str = "shop@1.0.0-abc") -> Program:
+    argv = (sys.executable, "-I", "-S", "-c", *(code or ("import time; time.sleep(600)",)))
+    return Program(name=name, argv=argv, directory=folder, log=folder / "logs" / "shop.log")
+
+
+def processes(supervisor: Supervisor) -> list[psutil.Process]:
+    config = str(supervisor.folder / "supervisord.conf")
+    daemon = next(p for p in psutil.process_iter() if config in _arguments(p))
+    return [daemon, *daemon.children()]
+
+
+def _arguments(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def test_a_program_is_kept_running_until_it_is_forgotten(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    shop = program(tmp_path)
+
+    supervisor.ensure(shop)
+    started = processes(supervisor)
+    supervisor.ensure(shop)
+
+    assert processes(supervisor) == started
+    assert supervisor.programs() == [shop.name]
+    assert supervisor.state(shop.name) in {"STARTING", "RUNNING"}
+
+    supervisor.forget(shop.name)
+
+    assert not started[1].is_running()
+    assert supervisor.state(shop.name) == ABSENT
+    assert supervisor.definition(shop.name) is None
+
+
+def test_a_program_that_is_configured_otherwise_is_replaced(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    supervisor.ensure(program(tmp_path))
+    before = processes(supervisor)
+
+    supervisor.ensure(program(tmp_path, "import time; time.sleep(601)"))
+
+    after = processes(supervisor)
+    assert after[0] == before[0]
+    assert after[1:] != before[1:]
+
+
+def test_down_ends_all_programs_and_up_brings_them_back(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    supervisor.ensure(program(tmp_path))
+    before = processes(supervisor)
+
+    supervisor.shut_down()
+    supervisor.shut_down()
+
+    assert not any(supervisor_module._lives(process) for process in before)  # noqa: SLF001
+    assert not supervisor.is_running()
+
+    supervisor.start()
+
+    assert len(processes(supervisor)) == 2
+
+
+def test_programs_of_a_killed_supervisor_are_ended_before_they_start_again(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    supervisor.ensure(program(tmp_path))
+    daemon, orphan = processes(supervisor)
+    daemon.kill()
+
+    supervisor.start()
+
+    assert not supervisor_module._lives(orphan)  # noqa: SLF001
+    assert len(processes(supervisor)) == 2
+
+
+def test_a_process_that_ignores_the_end_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "_STOP_SECONDS", 0.2)
+    stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True)\n"
+    log = tmp_path / "log"
+    argv = (sys.executable, "-c", f"{stubborn}time.sleep(600)")
+    process = psutil.Process(command.start_detached(argv, log=log))
+    while not log.read_text():
+        pass
+
+    supervisor_module._end([process])  # noqa: SLF001
+
+    assert not supervisor_module._lives(process)  # noqa: SLF001
+
+
+def test_a_process_that_is_gone_does_not_live(tmp_path: Path) -> None:
+    child = command.start((sys.executable, "-c", "input()"), log=tmp_path / "log")
+    process = psutil.Process(child.pid)
+    command.stop(child)
+
+    assert not supervisor_module._lives(process)  # noqa: SLF001
+
+
+def test_forgetting_and_ending_what_never_ran_starts_nothing(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path / "s")
+
+    supervisor.forget("shop@1")
+    supervisor.shut_down()
+
+    assert not (tmp_path / "s").exists()
+
+
+def test_what_supervisord_refuses_is_an_error(supervisor: Supervisor, tmp_path: Path) -> None:
+    bad = program(tmp_path, "pass").model_copy(update={"stop_seconds": "soon"})
+
+    with pytest.raises(DeploymentFailed, match="the supervisor of"):
+        supervisor.ensure(bad)
+
+    assert supervisor.programs() == []
+
+
+def test_a_supervisor_that_does_not_start_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "_START_SECONDS", 0)
+    monkeypatch.setattr(Supervisor, "_argv", lambda _: (sys.executable, "-c", "exit('no config')"))
+
+    with pytest.raises(DeploymentFailed, match="supervisord does not start"):
+        Supervisor(tmp_path / "s").start()
+
+
+def test_a_percent_sign_is_no_variable_in_a_program(tmp_path: Path) -> None:
+    text = program(tmp_path, "print('100%')").render()
+
+    assert "100%%" in text
+
+
+def test_a_folder_that_supervisord_cannot_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match="supervisord cannot read"):
+        Supervisor(tmp_path / "semi;colon")
+
+
+def test_a_socket_of_a_deep_folder_gets_a_short_private_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "_SHORT_FOLDERS", tmp_path)
+    deep = Path("/" + "d" * 80)
+
+    short = socket_path(deep, "supervisor.sock")
+
+    assert short == socket_path(deep, "supervisor.sock")
+    assert short != socket_path(deep / "e", "supervisor.sock")
+    assert short.parent.parent == tmp_path
+    assert short.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_short_folder_that_others_can_write_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "_SHORT_FOLDERS", tmp_path)
+    folder = tmp_path / f"build-executor-{os.getuid()}"
+    folder.mkdir()
+    folder.chmod(0o777)
+
+    with pytest.raises(InvalidSettings, match="somebody else"):
+        socket_path(Path("/" + "d" * 80), "supervisor.sock")
