@@ -5,8 +5,8 @@ specification. Whatever ends a build early (a failed phase, a rejection, a cance
 the one `except` here, where the same idempotent roll-back puts the version back that worked.
 """
 
-from prefect import flow, runtime
-from prefect.states import Failed, State
+from prefect import State, flow, runtime
+from prefect.states import Failed
 
 from build_executor.errors import BuildFailed, GenerationFailed, PhaseFailed
 from build_executor.models import (
@@ -60,7 +60,7 @@ def build_service(request: BuildRequest, spec_digest: str | None = None) -> Stat
                 return Failed(name=error.state.value, message=str(error))
             raise
         finally:
-            clean_up(build_id)
+            clean_up(build_id, return_state=True)
     return None
 
 

@@ -1,10 +1,15 @@
 """Scheduled rebuilds: what is live follows its SPEC."""
 
+from typing import TYPE_CHECKING, cast
+
 from prefect import flow, get_run_logger
 from prefect.deployments import run_deployment
 
 from build_executor.changes import ChangedSpec, changed_specs
 from tasks import wiring
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
 
 BUILD_DEPLOYMENT = "build-service/local"
 
@@ -20,7 +25,7 @@ def rebuild_changed() -> list[str]:
 
 
 def _submit(spec: ChangedSpec) -> str:
-    run = run_deployment(
+    submitted = run_deployment(
         BUILD_DEPLOYMENT,
         parameters={"request": spec.request.model_dump(mode="json")},
         tags=[f"service:{spec.service}"],
@@ -28,4 +33,4 @@ def _submit(spec: ChangedSpec) -> str:
         timeout=0,
         as_subflow=False,
     )
-    return str(run.id)
+    return str(cast("FlowRun", submitted).id)  # a coroutine is for callers that run a loop

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def _parallel_table(stack: Stack, one: float) -> Table:
 def _api_table(stack: Stack, build_id: str) -> Table:
     table = Table("ms", "p50", "p99", title=f"adapter, {REQUESTS} requests each, one client")
     for path in ("/health", "/state", f"/builds/{build_id}/status", "/builds?limit=20"):
-        taken = sorted(_timed(lambda path=path: stack.http.get(path)) for _ in range(REQUESTS))
+        taken = sorted(_timed(partial(stack.http.get, path)) for _ in range(REQUESTS))
         name = path.replace(build_id, "{id}")
         table.add_row(name, *(f"{taken[int(len(taken) * q)] * 1000:.1f}" for q in (0.5, 0.99)))
     return table

@@ -19,7 +19,7 @@ def test_every_setting_is_in_the_readme(name: str) -> None:
 
     row = next((line for line in README.splitlines() if f"`{name.upper()}`" in line), "")
 
-    assert field.description in row
+    assert str(field.description) in row
 
 
 @pytest.mark.parametrize("word", [*ErrorState, *ApprovalMode])

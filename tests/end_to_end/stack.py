@@ -1,7 +1,6 @@
 """The whole product in a folder of its own, started the way `make up` starts it."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ import httpx
 from websockets.sync.client import connect
 
 from build_executor import command
+from build_executor.settings import inherited_environment
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,8 @@ class Stack:
         self.specs = home / "specs-to-build"
         self.specs.mkdir(parents=True)
         self.environment = {
-            **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},  # noqa: TID251 - the tests' own process
+            **inherited_environment(),
+            "PYTHONDONTWRITEBYTECODE": "",
             "BUILD_EXECUTOR_HOME": str(home / "var"),
             "SPEC_ROOTS": f"{self.specs}:{ROOT / 'examples'}",
             "PORT": str(free_port()),
@@ -70,6 +71,7 @@ class Stack:
             build = self.status(build_id)
             if reached(build):
                 return build
+            assert build["completed_at"] is None, build
             time.sleep(0.1)
         raise AssertionError(f"not reached in {within} s: {build}")
 

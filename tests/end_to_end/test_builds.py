@@ -170,9 +170,7 @@ def test_an_operator_rolls_back_a_build_that_worked(
     assert release_of(url) == first
 
 
-def test_a_killed_build_is_failed_and_cleaned_up(
-    stack: Stack, notes: Callable[[str], str]
-) -> None:
+def test_a_killed_build_is_failed_and_cleaned_up(stack: Stack, notes: Callable[[str], str]) -> None:
     url, _ = live(stack, notes("1.0.0"))
     before = release_of(url)
     build_id = stack.submit(notes("1.1.0"))

@@ -1,7 +1,9 @@
 """The flow itself, against a real Prefect server, without a worker."""
 
+from pathlib import Path
+
 import pytest
-from prefect.states import State
+from prefect import State
 
 from build_executor.artifacts import ROLLBACK_REPORT, ArtifactStore
 from build_executor.generators import GENERATORS
@@ -14,9 +16,7 @@ pytestmark = pytest.mark.full
 
 
 def build(spec_path: str, **request: object) -> State[object]:
-    asked = BuildRequest.model_validate(
-        {"spec_path": spec_path, "deploy_local": False, **request}
-    )
+    asked = BuildRequest.model_validate({"spec_path": spec_path, "deploy_local": False, **request})
     return build_service(asked, return_state=True)  # type: ignore[return-value]
 
 
@@ -53,13 +53,13 @@ def test_a_third_bad_attempt_is_the_last(
     ("text", "reason"),
     [("# A plan\n\nWe should build something nice.\n", "plan.md"), (None, "plan.md")],
 )
+@pytest.mark.usefixtures("settings")
 def test_a_spec_that_cannot_be_built_fails_the_generation_with_the_reason(
-    settings: Settings, spec_path: str, text: str | None, reason: str
+    spec_path: str, text: str | None, reason: str
 ) -> None:
     plan = spec_path.replace("SPEC.md", "plan.md")
     if text is not None:
-        with open(plan, "w", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(text)
+        Path(plan).write_text(text, encoding="utf-8")
 
     state = build(plan)
 
