@@ -116,7 +116,8 @@ class Records:
         parameters = operation.parameters_in("path")
         values = {p.name: str(sample(p.shape, self._contract)) for p in parameters}
         for parent in operation.effect.parents:
-            values[parent.field] = unknown_id(None)
+            named = next((p for p in parameters if p.name == parent.field), None)
+            values[parent.field] = unknown_id(named)
         parameter = id_parameter(operation)
         if parameter is not None:
             values[parameter.name] = unknown_id(parameter)
