@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 from api import builds, errors, messages, peers, stream, udc
+from api.counting import Counts
 from api.feed import Hub
 from api.gateway import open_gateway
 from api.limits import Limits
@@ -42,6 +43,7 @@ def create_app(settings: Settings, prefect_api_url: str | None = None) -> FastAP
                 telemetry=telemetry,
                 http=http,
                 median_seconds=Remembered(lambda: read_median_seconds(gateway), _MEDIAN_SECONDS),
+                counts=Counts(gateway),
                 active_builds=Remembered(lambda: read_active_builds(gateway), _ACTIVE_SECONDS),
             )
             app.state.hub = Hub(gateway)

@@ -70,7 +70,7 @@ async def read_list(
     types = states_with(status) if status is not None else ()
     which = RunFilter(types=types, service=service)
     runs, counts = await asyncio.gather(
-        adapter.gateway.list_builds(which, page), _counts(adapter.gateway, service)
+        adapter.gateway.list_builds(which, page), adapter.counts.of(service)
     )
     builds = await _summaries(adapter, runs)
     return BuildList(builds=builds, total=sum(counts.values()), **counts)
@@ -103,16 +103,6 @@ async def read_today(gateway: Gateway, now: datetime) -> tuple[int, int]:
         )
     )
     return completed, failed
-
-
-async def _counts(gateway: Gateway, service: str | None) -> dict[str, int]:
-    numbers = await asyncio.gather(
-        *(
-            gateway.count_builds(RunFilter(types=states_with(status), service=service))
-            for status in BuildStatus
-        )
-    )
-    return {status.value: number for status, number in zip(BuildStatus, numbers, strict=True)}
 
 
 async def _summaries(adapter: Adapter, runs: list[Run]) -> list[BuildSummary]:

@@ -13,6 +13,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.counting import Counts
 from api.gateway import Gateway
 from api.schemas import BuildSummary
 from build_executor.artifacts import ArtifactStore
@@ -109,6 +110,7 @@ class Adapter:
     http: httpx.AsyncClient
     median_seconds: Remembered[float]
     active_builds: Remembered[tuple[int, int]]
+    counts: Counts
     ended: dict[str, BuildSummary] = field(default_factory=dict)
 
 
