@@ -26,7 +26,7 @@ _UNPROCESSABLE = 422
 
 
 def check_udc(examination: Examination, release_id: str) -> None:
-    """Ask the four that only read; `release_id` is the marker that /health has to carry."""
+    """Ask what only reads; `release_id` is the marker that /health has to carry."""
     service = examination.contract.service
     health = _health(service, release_id)
     for path, shape in (("/health", health), *_READ.items()):
@@ -60,8 +60,15 @@ def _health(service: str, release_id: str) -> Shape:
         version=_TEXT,
         release={"const": release_id},
         timestamp=_INSTANT,
+        updated_at=_INSTANT,
         uptime_seconds=_NUMBER,
         checks={"type": "object"},
+        id={},
+        steward={},
+        endpoint={},
+        proof={},
+        cost_usd={},
+        yield_usd={},
     )
 
 
@@ -77,6 +84,9 @@ _READ: dict[str, Shape] = {
         udc_version=_TEXT,
         metadata={"type": "object"},
         service_name=_TEXT,
+        capabilities=_TEXTS,
+        supported_operations=_TEXTS,
+        integration_endpoints={"type": "array"},
     ),
     "/state": _object(
         status={"enum": ["active", "inactive", "error"]},
@@ -84,8 +94,19 @@ _READ: dict[str, Shape] = {
         requests_total=_COUNT,
         errors_last_hour=_COUNT,
         last_restart=_INSTANT,
+        last_activity=_INSTANT,
+        mode=_TEXT,
+        metrics={"type": "object"},
     ),
-    "/dependencies": _object(required=_UPSTREAMS, optional=_UPSTREAMS, missing=_TEXTS),
+    "/dependencies": _object(
+        required=_UPSTREAMS,
+        optional=_UPSTREAMS,
+        missing=_TEXTS,
+        required_services=_UPSTREAMS,
+        optional_services=_UPSTREAMS,
+        external_apis={"type": "array"},
+    ),
+    "/message": {"type": "object", "required": []},  # the mesh's checkers ask it with GET
 }
 _ACKNOWLEDGEMENT = _object(
     received={"const": True},

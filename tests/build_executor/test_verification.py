@@ -113,7 +113,7 @@ def test_a_staged_copy_gets_what_it_needs_and_no_secret(
 def test_a_release_that_breaks_its_contract_is_not(
     tmp_path: Path, settings: Settings, lie: dict[str, str]
 ) -> None:
-    with pytest.raises(VerificationFailed, match="1 of 6 checks") as failure:
+    with pytest.raises(VerificationFailed, match="1 of 7 checks") as failure:
         verify(release(tmp_path, **lie), settings)
 
     assert failure.value.state is ErrorState.VERIFICATION

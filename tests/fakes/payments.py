@@ -33,7 +33,7 @@ class FakePayments(FakeServer):
 
     def respond(self, method: str, path: str, body: Json) -> Answer:
         match method, path.strip("/").split("/"):
-            case "GET", ["health" | "capabilities" | "state" | "dependencies" as name]:
+            case "GET", [name] if name in UDC:
                 return self._told(name)
             case "POST", ["message"]:
                 return self._message(body)
@@ -113,8 +113,10 @@ UDC: dict[str, dict[str, Json]] = {
         "version": "1.0.0",
         "release": RELEASE,
         "timestamp": _NOW,
+        "updated_at": _NOW,
         "uptime_seconds": 1,
         "checks": {},
+        **dict.fromkeys(("id", "steward", "endpoint", "proof", "cost_usd", "yield_usd")),
     },
     "capabilities": {
         "version": "1.0.0",
@@ -123,6 +125,9 @@ UDC: dict[str, dict[str, Json]] = {
         "udc_version": "1.0",
         "metadata": {},
         "service_name": "payment-processor",
+        "capabilities": [],
+        "supported_operations": [],
+        "integration_endpoints": [],
     },
     "state": {
         "status": "active",
@@ -130,6 +135,17 @@ UDC: dict[str, dict[str, Json]] = {
         "requests_total": 1,
         "errors_last_hour": 0,
         "last_restart": _NOW,
+        "last_activity": _NOW,
+        "mode": "normal",
+        "metrics": {},
     },
-    "dependencies": {"required": [], "optional": [], "missing": []},
+    "dependencies": {
+        "required": [],
+        "optional": [],
+        "missing": [],
+        "required_services": [],
+        "optional_services": [],
+        "external_apis": [],
+    },
+    "message": {"accepts": "POST"},
 }
