@@ -83,11 +83,14 @@ def roll_back(service: str, build_id: str, target: Target) -> RollbackReport:
     are gone; "failed": nothing better answers, so its release keeps the traffic. DeploymentFailed
     if leftovers cannot be removed now: repeat it.
     """
-    with target.locked(service, build_id) as ledger:
-        live = ledger.state.live_release
-        if live is not None and live.build_id == build_id:
-            return _return_from(live, target, ledger)
-        return _remove_leftovers(build_id, target, ledger)
+    try:
+        with target.locked(service, build_id) as ledger:
+            live = ledger.state.live_release
+            if live is not None and live.build_id == build_id:
+                return _return_from(live, target, ledger)
+            return _remove_leftovers(build_id, target, ledger)
+    except OSError as error:
+        raise DeploymentFailed(f"cannot roll {service} back on {target.name}: {error}") from error
 
 
 def describe(service: str, target: Target) -> LiveService | None:

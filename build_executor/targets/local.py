@@ -41,11 +41,11 @@ class LocalTarget:
         self.keep_releases = keep_releases
         self._patience = patience or Patience()
         self._fences: dict[str, int] = {}
-        self.supervisor = Supervisor(root / "supervisor")
+        self.supervisor = Supervisor(_supervisor_folder(root))
         self._store = ReleaseStore(root, lock_seconds=self._patience.lock)
-        self._ports = PortBook(root / "ports.json")
+        self._ports = PortBook(root / ".ports.json")
         self._runtime: Runtime = ProcessRuntime(self._store, self.supervisor)
-        self._switch: Switch = EmbeddedSwitch(root / "switch", self.supervisor)
+        self._switch: Switch = EmbeddedSwitch(root / ".switch", self.supervisor)
 
     @contextmanager
     def locked(self, service: str, build_id: str) -> Iterator[FileLedger]:
@@ -142,4 +142,9 @@ def local_supervisor_up(settings: Settings) -> None:
 
 def local_supervisor_down(settings: Settings) -> None:
     """End the deployed services, the switch and their supervisor, and nothing else."""
-    Supervisor(settings.services / "supervisor").shut_down()
+    Supervisor(_supervisor_folder(settings.services)).shut_down()
+
+
+def _supervisor_folder(root: Path) -> Path:
+    """Ours begin with a dot, which no service's name does: one may well be called `switch`."""
+    return root / ".supervisor"

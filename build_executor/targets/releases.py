@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -22,11 +23,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from pydantic import ValidationError
+
 from build_executor.errors import DeployLocked, DeploymentFailed
 from build_executor.files import write_atomically
 from build_executor.models import Release
 from build_executor.targets.state import ServiceState
 
+_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MOST_FILES = 10_000
 _MOST_BYTES = 256 * 1024 * 1024
 _POLL_SECONDS = 0.05
@@ -63,11 +67,11 @@ class ReleaseStore:
 
     def folder(self, service: str, release_id: str) -> Path:
         """Where this release is, or would be."""
-        return self._root / service / "releases" / release_id
+        return self._folder(service) / "releases" / release_id
 
     def shared(self, service: str, name: str) -> Path:
         """A private folder that outlives the service's releases."""
-        folder = self._root / service / "shared" / name
+        folder = self._folder(service) / "shared" / name
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
 
@@ -77,11 +81,14 @@ class ReleaseStore:
             return ServiceState.model_validate_json(self._state_file(service).read_bytes())
         except FileNotFoundError:
             return ServiceState(service=service)
+        except ValidationError as error:
+            message = f"the state of {service} is damaged: {self._state_file(service)}"
+            raise DeploymentFailed(message) from error
 
     def write(self, state: ServiceState) -> None:
         """Keep the state and point `current` at what is live."""
         write_atomically(self._state_file(state.service), state.model_dump_json(indent=2).encode())
-        current = self._root / state.service / "current"
+        current = self._folder(state.service) / "current"
         if state.live is None:
             current.unlink(missing_ok=True)
             return
@@ -95,7 +102,7 @@ class ReleaseStore:
 
         The file is never removed: whoever waits for a removed file holds a lock of nothing.
         """
-        file = self._root / service / "deploy.lock"
+        file = self._folder(service) / "deploy.lock"
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with file.open("a+") as lock:
             self._acquire(lock, service)
@@ -138,8 +145,13 @@ class ReleaseStore:
             folder.rename(doomed)
             shutil.rmtree(doomed)
 
+    def _folder(self, service: str) -> Path:
+        if not _SERVICE.fullmatch(service):
+            raise DeploymentFailed(f"not the name of a service: {service!r}")
+        return self._root / service
+
     def _state_file(self, service: str) -> Path:
-        return self._root / service / "state.json"
+        return self._folder(service) / "state.json"
 
     def _acquire(self, lock: IO[str], service: str) -> None:
         deadline = time.monotonic() + self._lock_seconds

@@ -172,6 +172,17 @@ def test_the_first_error_is_reported_even_if_cleaning_up_fails_too() -> None:
         deploy(verified("1"), target, passes)
 
 
+def test_a_failed_deployment_can_be_tried_again_by_the_same_build() -> None:
+    target = FakeTarget(refuses=frozenset({"start 1"}))
+    with pytest.raises(DeploymentFailed):
+        deploy(verified("1"), target, passes)
+    target.refuses = frozenset()
+
+    live(target, "1")
+
+    assert_only("1", target)
+
+
 def test_a_second_deployer_is_refused_while_the_first_one_works() -> None:
     target = FakeTarget()
 
@@ -411,6 +422,20 @@ def test_a_service_whose_live_release_died_is_reported_inactive() -> None:
     report = roll_back(SHOP, "build-unknown", target)
 
     assert (report.rollback_status, report.service_health) == ("not_needed", "inactive")
+
+
+def test_a_roll_back_on_a_full_disk_fails_and_can_be_repeated() -> None:
+    class FullDisk(FakeTarget):
+        def archive(self, service: str, release_id: str) -> None:
+            raise OSError(28, "No space left on device", service, None, release_id)
+
+    target = FullDisk()
+    deploy(verified("1"), target, passes)
+
+    with pytest.raises(DeploymentFailed, match=r"cannot roll shop back on fake: .*No space left"):
+        roll_back(SHOP, "build-1", target)
+
+    assert target.holders == {}
 
 
 # -- killed at every step

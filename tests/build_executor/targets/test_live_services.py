@@ -383,7 +383,7 @@ def _daemon(target: LocalTarget) -> psutil.Process:
 
 def _switch_process(target: LocalTarget) -> psutil.Process:
     """The process of this target's switch."""
-    folder = str(target.supervisor.folder.parent / "switch")
+    folder = str(target.supervisor.folder.parent / ".switch")
     return next(
         process
         for process in psutil.process_iter(["cmdline"])

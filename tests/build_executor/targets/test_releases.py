@@ -165,3 +165,20 @@ def test_a_lock_that_is_not_signed_yet_is_held_nevertheless(
 
         with pytest.raises(DeployLocked, match="only just begun"), store.locked("shop", "second"):
             pass
+
+
+def test_a_damaged_state_is_named_and_not_overwritten(store: ReleaseStore, tmp_path: Path) -> None:
+    file = tmp_path / "services" / "shop" / "state.json"
+    store.write(ServiceState(service="shop"))
+    file.write_text("{")
+
+    with pytest.raises(DeploymentFailed, match="the state of shop is damaged"):
+        store.read("shop")
+
+    assert file.read_text() == "{"
+
+
+@pytest.mark.parametrize("service", ["", "..", "../shop", "shop/../bank", ".switch"])
+def test_only_plain_names_are_names_of_services(store: ReleaseStore, service: str) -> None:
+    with pytest.raises(DeploymentFailed, match="not the name of a service"):
+        store.read(service)

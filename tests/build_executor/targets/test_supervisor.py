@@ -21,9 +21,19 @@ def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
     supervisor.shut_down()
 
 
-def program(folder: Path, *code: str, name: str = "shop@1.0.0-abc") -> Program:
-    argv = (sys.executable, "-I", "-S", "-c", *(code or ("import time; time.sleep(600)",)))
-    return Program(name=name, argv=argv, directory=folder, log=folder / "logs" / "shop.log")
+def program(folder: Path, says: str = "hello") -> Program:
+    code = f"import time; print({says!r}, flush=True); time.sleep(600)"
+    argv = (sys.executable, "-I", "-S", "-c", code)
+    log = folder / "logs" / "shop.log"
+    return Program(name="shop@1.0.0-abc", argv=argv, directory=folder, log=log)
+
+
+def up(supervisor: Supervisor, program: Program, says: str = "hello") -> list[psutil.Process]:
+    """Ensured, and past the moment between fork and exec in which a signal is lost."""
+    supervisor.ensure(program)
+    while not program.log.exists() or says not in program.log.read_text():
+        pass
+    return processes(supervisor)
 
 
 def processes(supervisor: Supervisor) -> list[psutil.Process]:
@@ -44,8 +54,7 @@ def test_a_program_is_kept_running_until_it_is_forgotten(
 ) -> None:
     shop = program(tmp_path)
 
-    supervisor.ensure(shop)
-    started = processes(supervisor)
+    started = up(supervisor, shop)
     supervisor.ensure(shop)
 
     assert processes(supervisor) == started
@@ -62,12 +71,10 @@ def test_a_program_is_kept_running_until_it_is_forgotten(
 def test_a_program_that_is_configured_otherwise_is_replaced(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
-    supervisor.ensure(program(tmp_path))
-    before = processes(supervisor)
+    before = up(supervisor, program(tmp_path))
 
-    supervisor.ensure(program(tmp_path, "import time; time.sleep(601)"))
+    after = up(supervisor, program(tmp_path, "goodbye"), "goodbye")
 
-    after = processes(supervisor)
     assert after[0] == before[0]
     assert after[1:] != before[1:]
 
@@ -75,8 +82,7 @@ def test_a_program_that_is_configured_otherwise_is_replaced(
 def test_down_ends_all_programs_and_up_brings_them_back(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
-    supervisor.ensure(program(tmp_path))
-    before = processes(supervisor)
+    before = up(supervisor, program(tmp_path))
 
     supervisor.shut_down()
     supervisor.shut_down()
@@ -92,8 +98,7 @@ def test_down_ends_all_programs_and_up_brings_them_back(
 def test_programs_of_a_killed_supervisor_are_ended_before_they_start_again(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
-    supervisor.ensure(program(tmp_path))
-    daemon, orphan = processes(supervisor)
+    daemon, orphan = up(supervisor, program(tmp_path))
     daemon.kill()
 
     supervisor.start()
@@ -136,7 +141,7 @@ def test_forgetting_and_ending_what_never_ran_starts_nothing(tmp_path: Path) -> 
 
 
 def test_what_supervisord_refuses_is_an_error(supervisor: Supervisor, tmp_path: Path) -> None:
-    bad = program(tmp_path, "pass").model_copy(update={"stop_seconds": "soon"})
+    bad = program(tmp_path).model_copy(update={"stop_seconds": "soon"})
 
     with pytest.raises(DeploymentFailed, match="the supervisor of"):
         supervisor.ensure(bad)
@@ -155,7 +160,7 @@ def test_a_supervisor_that_does_not_start_is_an_error(
 
 
 def test_a_percent_sign_is_no_variable_in_a_program(tmp_path: Path) -> None:
-    text = program(tmp_path, "print('100%')").render()
+    text = program(tmp_path, "100%").render()
 
     assert "100%%" in text
 
