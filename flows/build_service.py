@@ -30,7 +30,13 @@ from tasks.deploy_release import deploy_release, prove_deployment
 from tasks.generate_code import generate_code, generate_tests
 from tasks.read_contract import read_contract
 from tasks.register_deployment import register_deployment
-from tasks.reports import contract_evidence, publish_result, release_evidence
+from tasks.reports import (
+    contract_evidence,
+    publish_checks,
+    publish_contract,
+    publish_result,
+    release_evidence,
+)
 from tasks.roll_back import roll_back
 from tasks.verify_release import verify_release
 
@@ -79,6 +85,7 @@ def generate(
         workspace = _generated_code(build_id, contract)
     with phase(Phase.TEST_GENERATION):
         generate_tests(contract, workspace)
+    publish_contract(contract, return_state=True)
     return contract, workspace
 
 
@@ -87,7 +94,9 @@ def build_and_verify(contract: Contract, workspace: Workspace) -> VerifiedReleas
     with phase(Phase.BUILD):
         release = _built_release(contract, workspace)
     with phase(Phase.VERIFICATION):
-        return verify_release(release, contract)
+        verified = verify_release(release, contract)
+    publish_checks(verified, return_state=True)
+    return verified
 
 
 def ask(place: Checkpoint, request: BuildRequest, evidence: str) -> None:
@@ -115,7 +124,7 @@ def go_live(verified: VerifiedRelease, contract: Contract, request: BuildRequest
 def _prove(deployment: Deployment) -> None:
     report = check_health(deployment)
     prove_deployment(deployment)
-    publish_result(deployment, report)
+    publish_result(deployment, report, return_state=True)
 
 
 def _generated_code(build_id: str, contract: Contract) -> Workspace:

@@ -27,7 +27,13 @@ def generate_code(
     return generation.generate_code(contract, workspace, wiring.generator(), told)
 
 
-@task(name=Phase.TEST_GENERATION, cache_policy=NO_CACHE, timeout_seconds=120, retries=1)
+@task(
+    name=Phase.TEST_GENERATION,
+    task_run_name="test_generation: tests",
+    cache_policy=NO_CACHE,
+    timeout_seconds=120,
+    retries=1,
+)
 def generate_tests(contract: Contract, workspace: Workspace) -> Workspace:
     """The same workspace with the tests that follow from the contract."""
     return generation.generate_tests(contract, workspace, wiring.generator(), Attempt(number=1))

@@ -1,7 +1,7 @@
 """What people are shown: the evidence for an approval, and a build's result in Prefect's UI."""
 
 from prefect import task
-from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from build_executor.models import Check, Deployment, HealthReport, VerifiedRelease
@@ -29,7 +29,17 @@ def release_evidence(verified: VerifiedRelease) -> str:
     return "\n\n".join([head, "\n".join(["| check | result |", "|---|---|", *rows])])
 
 
-@task(name="report: checks", cache_policy=NO_CACHE)
+@task(name="report: contract", task_run_name="report: contract", cache_policy=NO_CACHE)
+def publish_contract(contract: Contract) -> None:
+    """A page in Prefect's UI: what was derived from the SPEC, what was assumed, what is missing."""
+    create_markdown_artifact(
+        key=f"contract-{contract.service}",
+        markdown=contract_evidence(contract),
+        description=f"{contract.service} {contract.version}: what the SPEC demands",
+    )
+
+
+@task(name="report: checks", task_run_name="report: checks", cache_policy=NO_CACHE)
 def publish_checks(verified: VerifiedRelease) -> None:
     """A table in Prefect's UI: each check of the staged copy."""
     create_table_artifact(
@@ -39,7 +49,7 @@ def publish_checks(verified: VerifiedRelease) -> None:
     )
 
 
-@task(name="report: result", cache_policy=NO_CACHE)
+@task(name="report: result", task_run_name="report: result", cache_policy=NO_CACHE)
 def publish_result(deployment: Deployment, report: HealthReport) -> None:
     """A link in Prefect's UI: the running service."""
     create_link_artifact(

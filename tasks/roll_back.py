@@ -9,7 +9,7 @@ from build_executor.rollback import NOTHING_TO_UNDO, Cause, Mesh, roll_back_buil
 from tasks import wiring
 
 
-@task(name="roll_back", cache_policy=NO_CACHE, timeout_seconds=300)
+@task(name="roll_back", task_run_name="roll_back", cache_policy=NO_CACHE, timeout_seconds=300)
 def roll_back(build_id: str, cause: Cause) -> RollbackReport:
     """What is live after the roll-back of this build; safe to call at any moment, twice too."""
     store = wiring.store()

@@ -10,7 +10,12 @@ from build_executor.spec.contract import Contract
 from tasks import wiring
 
 
-@task(name=Phase.VERIFICATION, cache_policy=NO_CACHE, timeout_seconds=300)
+@task(
+    name=Phase.VERIFICATION,
+    task_run_name="verification: staged copy",
+    cache_policy=NO_CACHE,
+    timeout_seconds=300,
+)
 def verify_release(release: Release, contract: Contract) -> VerifiedRelease:
     """The release with the checks it passed; VerificationFailed with findings otherwise."""
     verified = verification.verify_release(release, contract, wiring.sandbox(), wiring.settings())
