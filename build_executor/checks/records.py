@@ -8,9 +8,10 @@ from pydantic import JsonValue
 
 from build_executor.checks.examination import Call, Examination
 from build_executor.checks.expectations import Expected, id_in, id_parameter, unknown_id
-from build_executor.checks.sampling import sample, sample_body
+from build_executor.checks.sampling import fields, sample, sample_body
+from build_executor.checks.udc import status_message
 from build_executor.models import Value
-from build_executor.spec.contract import Operation
+from build_executor.spec.contract import Operation, Resource
 
 _DEEPEST = 4
 
@@ -30,6 +31,7 @@ class Records:
         self._examination = examination
         self._contract = examination.contract
         self._variation = 0
+        self._depth = 0
 
     def operation(self, rule: str, resource: str | None) -> Operation | None:
         """The first operation of this rule on this resource."""
@@ -52,20 +54,43 @@ class Records:
             return None
         return Record(id=identity, sent=call.body, path_values=values)
 
-    def create_for(self, operation: Operation, resource: str | None, depth: int = 0) -> str | None:
+    def create_for(self, operation: Operation, resource: str | None) -> str | None:
         """The id of a new record of `resource`; None if the contract has no way to make one."""
-        record = self.record_for(operation, resource, depth)
+        record = self.record_for(operation, resource)
         return record.id if record else None
 
-    def record_for(
-        self, operation: Operation, resource: str | None, depth: int = 0
-    ) -> Record | None:
-        """A new record for this operation to work on."""
-        creation = self.operation("create", resource)
-        if creation is None or depth > _DEEPEST:
+    def record_for(self, operation: Operation, resource: str | None) -> Record | None:
+        """A new record for this operation to work on, with all the records that it needs."""
+        if self._depth >= _DEEPEST:
             return None
-        values = self.path_values(creation, depth=depth + 1)
-        return self.create(creation, f" (for {operation.label})", values)
+        creation = self.operation("create", resource)
+        if creation is None:
+            return self._hand_in(operation, self._contract.resource(resource))
+        self._depth += 1
+        try:
+            return self.create(creation, f" (for {operation.label})")
+        finally:
+            self._depth -= 1
+
+    def _hand_in(self, operation: Operation, resource: Resource | None) -> Record | None:
+        """A record of a kind that only other services make: it comes in as a message."""
+        if resource is None or resource.creatable:
+            return None
+        self._variation += 1
+        is_number = resource.id_type == "integer"
+        identity: JsonValue = self._variation if is_number else f"verification-{self._variation}"
+        data = {
+            name: sample(shape, self._contract) for name, shape in fields(resource.shape).items()
+        }
+        data[resource.id_field] = identity
+        if resource.status_field is not None:
+            data[resource.status_field] = resource.initial_status
+        message = status_message(self._contract.service)
+        message["payload"] = {"resource": resource.name, "data": data}
+        name = f"POST /message keeps {resource.name} (for {operation.label})"
+        expected = self._examination.fits({"properties": {"result": {"const": "success"}}}, 200)
+        answer = self._examination.ask(name, Call("POST", "/message", message), expected)
+        return Record(id=str(identity), sent=data, path_values={}) if answer else None
 
     def call(self, operation: Operation, values: Mapping[str, str], body: JsonValue) -> Call:
         """The request: parameters filled in, and of the query only what has to be there.
@@ -85,9 +110,13 @@ class Records:
         body = self.plain_body(operation)
         if isinstance(body, dict):
             for reference in operation.effect.references:
-                if reference.field in body:
-                    made = self.create_for(operation, reference.resource, depth=1)
-                    body[reference.field] = made or body[reference.field]
+                if reference.field not in body:
+                    continue
+                if reference.resource == operation.resource:
+                    del body[reference.field]  # the first of its kind has nothing to refer to
+                elif made := self.create_for(operation, reference.resource):
+                    is_number = isinstance(body[reference.field], int) and made.isdigit()
+                    body[reference.field] = int(made) if is_number else made
         return body
 
     def plain_body(self, operation: Operation) -> JsonValue:
@@ -95,16 +124,14 @@ class Records:
         self._variation += 1
         return sample_body(operation, self._contract, self._variation)
 
-    def path_values(
-        self, operation: Operation, record: Record | None = None, depth: int = 0
-    ) -> dict[str, str]:
+    def path_values(self, operation: Operation, record: Record | None = None) -> dict[str, str]:
         """Values for the path: the record's id, new parents where it needs them, else made up."""
         values = self.unknown_path_values(operation)
         parents = {parent.field: parent.resource for parent in operation.effect.parents}
         known = record.path_values if record else {}
         for name, resource in parents.items():
             if name not in known:
-                values[name] = self.create_for(operation, resource, depth) or values[name]
+                values[name] = self.create_for(operation, resource) or values[name]
         values.update({name: value for name, value in known.items() if name in values})
         parameter = id_parameter(operation)
         if record is not None and parameter is not None:

@@ -63,12 +63,12 @@ def sample(shape: Shape, contract: Contract, depth: int = 0) -> JsonValue:
 
 def _example_or_sample(example: JsonValue, shape: Shape, contract: Contract) -> JsonValue:
     """The example, with a made-up value for each field that does not fit its own shape."""
-    fields = _fields(resolved(shape, contract))
-    if isinstance(example, dict) and fields:
+    shapes = fields(resolved(shape, contract))
+    if isinstance(example, dict) and shapes:
         example = {
             name: value
-            if name not in fields or not faults(value, fields[name], contract)
-            else sample(fields[name], contract)
+            if name not in shapes or not faults(value, shapes[name], contract)
+            else sample(shapes[name], contract)
             for name, value in example.items()
         }
     made = sample(shape, contract)
@@ -104,8 +104,8 @@ def _kind(shape: Shape) -> str:
 def _object(shape: Shape, contract: Contract, depth: int) -> JsonValue:
     required = shape.get("required")
     names = required if isinstance(required, list) and depth < _DEEPEST else []
-    fields = _fields(shape)
-    return {str(name): sample(fields.get(str(name), {}), contract, depth + 1) for name in names}
+    shapes = fields(shape)
+    return {str(name): sample(shapes.get(str(name), {}), contract, depth + 1) for name in names}
 
 
 def _number(shape: Shape) -> JsonValue:
@@ -137,7 +137,8 @@ def _alternatives(shape: Shape) -> list[Shape]:
     return [alternative for alternative in shapes if alternative.get("type") != "null"]
 
 
-def _fields(shape: Shape) -> Mapping[str, Shape]:
+def fields(shape: Shape) -> Mapping[str, Shape]:
+    """The fields of an object's shape."""
     return cast("Mapping[str, Shape]", shape.get("properties") or {})
 
 

@@ -40,16 +40,21 @@ def check_udc(examination: Examination, release_id: str) -> None:
 
 def check_message(examination: Examination) -> None:
     """Send one status message, which changes nothing, and see that it is acknowledged."""
-    message: JsonValue = {
+    message = status_message(examination.contract.service)
+    expected = examination.fits(_ACKNOWLEDGEMENT, 200)
+    examination.ask("POST /message", Call("POST", "/message", message), expected)
+
+
+def status_message(target: str) -> dict[str, JsonValue]:
+    """A message in the UDC's form that asks for nothing."""
+    return {
         "trace_id": "verification",
         "source": "build-executor",
-        "target": examination.contract.service,
+        "target": target,
         "message_type": "status",
         "payload": {},
         "timestamp": "2026-01-02T03:04:05Z",
     }
-    expected = examination.fits(_ACKNOWLEDGEMENT, 200)
-    examination.ask("POST /message", Call("POST", "/message", message), expected)
 
 
 def _health(service: str, release_id: str) -> Shape:

@@ -41,7 +41,7 @@ class FakePayments(FakeServer):
                 return self._create(body)
             case "GET", ["payments"]:
                 return self._list()
-            case _, ["payments", identity, *_]:
+            case _, ["payments" | "orders", identity, *_]:
                 return self._of_one(method, path, identity)
         return _NOT_FOUND
 
@@ -56,6 +56,9 @@ class FakePayments(FakeServer):
     def _message(self, body: Json) -> Answer:
         if "trace_id" not in body and "accepts anything" not in self.lies:
             return _INVALID
+        told = body.get("payload") or {}
+        if told.get("resource") == "orders":
+            self.payments[str(told["data"]["order_id"])] = told["data"]
         answer = {"received": True, "processed_at": _NOW, "result": "success"}
         return 200, {**answer, "trace_id": body.get("trace_id")}
 

@@ -123,24 +123,53 @@ def test_a_declared_stub_may_say_501(service: FakePayments, contract: Contract) 
     assert failed(live_checks(service.url, extended(contract, stub), RELEASE)) == {}
 
 
+ORDER = Operation(
+    method="GET",
+    path="/orders/{order_id}",
+    rule="read",
+    resource="orders",
+    spec_line=41,
+    name="read_order",
+    parameters=(Parameter(name="order_id", location="path", shape={"type": "integer"}),),
+    effect=Effect(id_parameter="order_id"),
+)
+
+
 def test_what_needs_a_record_that_nothing_makes_is_told(
     service: FakePayments, contract: Contract
 ) -> None:
-    orphan = Operation(
-        method="GET",
-        path="/orders/{order_id}",
-        rule="read",
-        resource="orders",
-        spec_line=41,
-        name="read_order",
-        parameters=(Parameter(name="order_id", location="path", shape={"type": "integer"}),),
-        effect=Effect(id_parameter="order_id"),
-    )
+    checks = staged_checks(service.url, extended(contract, ORDER), RELEASE)
 
-    checks = staged_checks(service.url, extended(contract, orphan), RELEASE)
-
-    told = next(check for check in checks if check.name == orphan.label)
+    told = next(check for check in checks if check.name == ORDER.label)
     assert (told.passed, told.detail) == (True, "not asked: it needs a record, none is made")
+
+
+@pytest.mark.parametrize(("id_type", "status_field"), [("integer", None), ("string", "status")])
+def test_a_record_that_only_others_make_comes_in_as_a_message(
+    service: FakePayments, contract: Contract, id_type: str, status_field: str | None
+) -> None:
+    orders = Resource.model_validate(
+        {
+            "name": "orders",
+            "singular": "order",
+            "id_field": "order_id",
+            "id_type": id_type,
+            "status_field": status_field,
+            "initial_status": "new",
+            "shape": {"properties": {"currency": {"type": "string"}}},
+            "creatable": False,
+            "line": 41,
+        }
+    )
+    both = extended(contract, ORDER).model_copy(update={"resources": (*contract.resources, orders)})
+
+    checks = staged_checks(service.url, both, RELEASE)
+
+    names = [check.name for check in checks if check.passed]
+    assert "POST /message keeps orders (for GET /orders/{order_id})" in names
+    assert ORDER.label in names
+    kept = [payment for payment in service.payments.values() if "order_id" in payment]
+    assert [payment.get("status") for payment in kept] == ["new" if status_field else None]
 
 
 def note_operation(method: str, path: str, rule: str) -> Operation:
@@ -198,6 +227,36 @@ def test_a_body_that_names_another_record_names_a_real_one(
 
     sent = [r.body["trace_id"] for r in service.requests if "trace_id" in (r.body or {})]
     assert any(str(trace).startswith("pay-") for trace in sent)
+
+
+def test_records_that_need_each_other_do_not_go_on_for_ever(
+    service: FakePayments, contract: Contract
+) -> None:
+    """Payments need an order, orders need a payment; and a payment may name another."""
+    needs_order = Effect(
+        references=(
+            Reference(field="currency", resource="orders"),
+            Reference(field="customer_email", resource="payments"),
+        )
+    )
+    orders = Operation(
+        method="POST",
+        path="/payments",
+        rule="create",
+        resource="orders",
+        spec_line=45,
+        name="create_order",
+        success_status=201,
+        request={"type": "object"},
+        request_example={"amount": 1},
+        effect=Effect(references=(Reference(field="amount", resource="payments"),)),
+    )
+    tangled = extended(changed(contract, "POST /payments", effect=needs_order), orders)
+
+    staged_checks(service.url, tangled, RELEASE)
+
+    assert service.payments
+    assert not any(payment["customer_email"] for payment in service.payments.values())
 
 
 def changed(contract: Contract, label: str, **changes: object) -> Contract:
