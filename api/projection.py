@@ -36,6 +36,8 @@ STATUS_OF = {
 }
 ACTIVE = tuple(state for state in StateType if state not in TERMINAL)
 DEFAULT_SECONDS = 60.0
+# Prefect itself fails a pause that is over, before the flow can say under which name.
+_UNANSWERED = "and never resumed."
 _START_UP = timedelta(seconds=3)
 _ERROR_STATE_OF = {
     Phase.CODE_GENERATION: ErrorState.CODE_GENERATION,
@@ -120,7 +122,7 @@ def project(
         started_at=run.start_time,
         completed_at=run.end_time if run.state.is_terminal else None,
         estimated_completion=_estimated_completion(run, outlook, now),
-        deployment_urls={one.target: one.url for one in evidence.deployments},
+        deployment_urls=_live_urls(evidence),
         error=f"{state}: {reason}" if state else reason,
         error_state=state,
         rollback_available=can_roll_back(run, evidence),
@@ -141,7 +143,16 @@ def error_of(run: Run, reached: Phase) -> tuple[ErrorState | None, str | None]:
     reason = run.state.message or run.state.name
     if run.state.name in set(ErrorState):
         return ErrorState(run.state.name), reason
+    if reason.endswith(_UNANSWERED):
+        return ErrorState.APPROVAL, "nobody answered at the checkpoint in time"
     return _ERROR_STATE_OF.get(reached), reason
+
+
+def _live_urls(evidence: Evidence) -> dict[str, str]:
+    """Where the build's release answers; nowhere any more once it was rolled back."""
+    if evidence.rollback is not None and evidence.rollback.rollback_status == "success":
+        return {}
+    return {one.target: one.url for one in evidence.deployments}
 
 
 def can_roll_back(run: Run, evidence: Evidence) -> bool:

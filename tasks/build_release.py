@@ -12,7 +12,7 @@ from tasks import wiring
 
 @task(
     name=Phase.BUILD,
-    task_run_name="build: try {attempt}",
+    task_run_name="build: attempt {attempt}",
     cache_policy=NO_CACHE,
     timeout_seconds=300,
 )

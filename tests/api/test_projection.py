@@ -9,6 +9,7 @@ from api.phases import WEIGHTS, project_phases
 from api.projection import (
     Evidence,
     Outlook,
+    error_of,
     estimated_start,
     median_seconds,
     project,
@@ -189,6 +190,15 @@ def test_a_failed_build_names_its_error_state_and_the_phase() -> None:
     assert built.phases[Phase.BUILD].status is PhaseState.FAILED
     assert built.phases[Phase.DEPLOYMENT].status is PhaseState.SKIPPED
     assert built.completed_at == NOW
+
+
+def test_a_pause_that_prefect_ended_is_an_approval_that_nobody_gave() -> None:
+    ended = run(StateType.FAILED, "Failed", "The flow was paused and never resumed.")
+
+    state, reason = error_of(ended, Phase.VERIFICATION)
+
+    assert state is ErrorState.APPROVAL
+    assert reason == "nobody answered at the checkpoint in time"
 
 
 def test_a_killed_build_fails_in_the_phase_that_prefect_still_calls_running() -> None:
