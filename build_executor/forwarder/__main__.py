@@ -74,6 +74,7 @@ async def serve(
     finally:
         server.close()
         switch.close()
+        os.unlink(admin)  # noqa: PTH108 - as above
 
 
 async def _serve_until_terminated(state: Path, admin: Path) -> None:

@@ -35,7 +35,7 @@ _CALL_SECONDS = 60.0
 _START_SECONDS = 20.0
 _STOP_SECONDS = 15.0  # more than any program is given
 _POLL_SECONDS = 0.02
-_LONGEST_SOCKET_PATH = 90  # of 107 bytes; supervisord adds its pid while it binds
+_LONGEST_SOCKET_PATH = 98  # of 107 bytes; supervisord adds its pid while it binds
 _NO_ANSWER = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 _SHORT_FOLDERS = Path("/tmp")  # noqa: S108 - what is used in it is checked to be ours
 _PLAIN_PATH = re.compile(r"[\w/.@+=~ -]+")  # supervisord's files know no way to quote the others

@@ -474,18 +474,22 @@ def test_without_any_readable_file_the_table_is_empty(state: Path) -> None:
     assert read_table(state) == ({}, {})
 
 
-def test_the_process_serves_until_it_is_terminated(tmp_path: Path, state: Path) -> None:
+def test_the_process_serves_its_own_user_until_it_is_terminated(
+    tmp_path: Path, state: Path
+) -> None:
     umask = os.umask(0o022)
     admin = tmp_path / "a"
+    modes: list[int] = []
 
     def terminate() -> None:
         until(admin.exists)
+        modes.append(admin.stat().st_mode & 0o077)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    thread = threading.Thread(target=terminate)
-    thread.start()
+    thread = in_background(terminate)
     main(state, admin)
     thread.join()
     os.umask(umask)
 
-    assert admin.stat().st_mode & 0o077 == 0
+    assert modes == [0]
+    assert not admin.exists()

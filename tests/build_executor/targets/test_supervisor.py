@@ -174,7 +174,7 @@ def test_a_socket_of_a_deep_folder_gets_a_short_private_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor_module, "_SHORT_FOLDERS", tmp_path)
-    deep = Path("/" + "d" * 80)
+    deep = Path("/" + "d" * 100)
 
     short = socket_path(deep, "supervisor.sock")
 
@@ -193,4 +193,4 @@ def test_a_short_folder_that_others_can_write_to_is_refused(
     folder.chmod(0o777)
 
     with pytest.raises(InvalidSettings, match="somebody else"):
-        socket_path(Path("/" + "d" * 80), "supervisor.sock")
+        socket_path(Path("/" + "d" * 100), "supervisor.sock")
