@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from build_executor.spec.accounts import Accounts
 from build_executor.spec.drafts import Draft
 from build_executor.spec.naming import is_plural, plural, singular, snake
 from build_executor.spec.places import Collection, is_parameter, normal, segments, split_item
@@ -37,6 +38,7 @@ class Situation:
 
     drafts: tuple[Draft, ...]
     collections: Mapping[str, Collection]
+    accounts: Accounts | None = None
 
     def at(self, path: str) -> Collection | None:
         """The collection at a path, whatever its parameters are called."""
@@ -79,6 +81,13 @@ def is_type_of_items(shape: Mapping[str, object], kind: str) -> bool:
 
 def _stream(draft: Draft, _situation: Situation) -> Classified | None:
     return Classified(draft, "stream") if draft.is_stream else None
+
+
+def _account(draft: Draft, situation: Situation) -> Classified | None:
+    """Signing up, in and out, and reading one's own account."""
+    accounts = situation.accounts
+    rule = accounts.rule_of(draft) if accounts else None
+    return Classified(draft, rule, accounts.users) if accounts and rule else None
 
 
 def _proxy(draft: Draft, _situation: Situation) -> Classified | None:
@@ -252,6 +261,7 @@ def _counters(draft: Draft, situation: Situation) -> Classified | None:
 _RULES: tuple[Callable[[Draft, Situation], Classified | None], ...] = (
     _stream,
     _proxy,
+    _account,
     _item,
     _below_item,
     _entry_verb,

@@ -45,7 +45,9 @@ class Assignment(Value):
     """How a field of a record gets its value when an operation changes the record."""
 
     field: str
-    source: Literal["literal", "now", "template", "parameter", "body", "count", "uptime"]
+    source: Literal[
+        "literal", "now", "template", "parameter", "body", "count", "uptime", "token", "user"
+    ]
     value: JsonValue = None
 
 
@@ -107,6 +109,8 @@ class Operation(Value):
     response_example: JsonValue = None
     effect: Effect = Effect()
     media_type: str = "application/json"
+    secured: bool = Field(default=False, description="only with a token of the service")
+    owned: bool = Field(default=False, description="only what the caller made")
 
     @property
     def label(self) -> str:
@@ -139,6 +143,15 @@ class Resource(Value):
     creatable: bool = True
     always: tuple[str, ...] = Field(default=(), description="fields that every create sends")
     line: int
+
+
+class Auth(Value):
+    """How callers prove who they are: accounts of this service, and tokens that it issues."""
+
+    resource: str
+    id_field: str
+    login_field: str
+    password_field: str
 
 
 class Dependency(Value):
@@ -176,6 +189,8 @@ class Contract(Value):
     components: dict[str, Shape] = Field(default_factory=dict)
     dependencies: tuple[Dependency, ...] = ()
     features: tuple[str, ...] = ()
+    auth: Auth | None = None
+    invalid_status: int = Field(default=422, description="the answer to an invalid request")
     declared: bool = Field(default=False, description="its shapes were given, not inferred")
     base_path: str = Field(default="", description="a prefix below which everything answers too")
     udc_examples: dict[str, JsonValue] = Field(default_factory=dict)

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import JsonValue
 
 from build_executor.errors import SpecRefused
+from build_executor.spec.accounts import Accounts, find_accounts
 from build_executor.spec.bodies import settle_bodies
 from build_executor.spec.classification import Classified, Situation, classify
-from build_executor.spec.contract import Contract, Note, Operation, Shape
+from build_executor.spec.contract import Auth, Contract, Note, Operation, Shape
 from build_executor.spec.drafts import Draft
 from build_executor.spec.endpoints import read_drafts
 from build_executor.spec.header import Header, read_header
@@ -16,7 +17,7 @@ from build_executor.spec.naming import pascal
 from build_executor.spec.openapi_document import Document, is_openapi, read_openapi
 from build_executor.spec.openapi_form import to_openapi
 from build_executor.spec.operations import Workbench, entity_components, make_operation
-from build_executor.spec.places import find_collections, segments
+from build_executor.spec.places import find_collections, normal, segments
 from build_executor.spec.python_models import PythonModel, read_models
 from build_executor.spec.refusals import Refusal, refuse_unbuildable
 from build_executor.spec.resources import Kind, find_kinds, to_resource
@@ -58,14 +59,18 @@ def assemble(
     for draft in drafts:
         settle_bodies(draft, notes)
     udc, business = _split_udc(drafts)
-    situation = Situation(tuple(business), find_collections(business))
+    collections = find_collections(business)
+    accounts = find_accounts(business, collections)
+    situation = Situation(tuple(business), collections, accounts)
     classified = [classify(draft, situation) for draft in business]
     bench = _bench(header, classified, dict(models))
+    bench.auth = _auth(accounts, bench)
     if declared is not None:
         bench.components = dict(declared)
     bench.assumptions.extend(notes)
     operations = [*_udc_operations(udc), *(make_operation(m, bench) for m in classified)]
     _note_orphans(bench)
+    _note_unsecured(bench, business)
     components = _components(bench, operations) if declared is None else bench.components
     return Contract(
         service=header.service,
@@ -79,11 +84,43 @@ def assemble(
         components=components,
         dependencies=header.dependencies,
         features=header.features,
+        auth=bench.auth,
+        invalid_status=_invalid_status(business) if declared is not None else 422,
         udc_examples={d.label: d.response.example for d in udc if d.response},
         assumptions=tuple(bench.assumptions),
         gaps=tuple(bench.gaps),
         openapi=to_openapi(header.title or header.service, header.version, operations, components),
     )
+
+
+def _auth(accounts: Accounts | None, bench: Workbench) -> Auth | None:
+    if accounts is None:
+        return None
+    users = bench.resources[normal(accounts.users.path)]
+    return Auth(
+        resource=users.name,
+        id_field=users.id_field,
+        login_field=accounts.login_field,
+        password_field=accounts.password_field,
+    )
+
+
+def _invalid_status(drafts: Sequence[Draft]) -> int:
+    """400 where the document says so for its bodies, and never speaks of 422."""
+    codes = {code for draft in drafts for code in draft.errors}
+    with_body = [draft for draft in drafts if draft.request is not None]
+    says_400 = any(400 in draft.errors for draft in with_body)  # noqa: PLR2004 - HTTP: bad request
+    return 400 if says_400 and 422 not in codes else 422  # noqa: PLR2004 - HTTP: unprocessable
+
+
+def _note_unsecured(bench: Workbench, drafts: Sequence[Draft]) -> None:
+    """Where the SPEC wants a token that this service has no way to issue."""
+    for draft in drafts:
+        if draft.secured and bench.auth is None:
+            message = (
+                "asks for authentication, but nothing says how callers get a token: it is open"
+            )
+            bench.gaps.append(Note(line=draft.line, message=message, operation=draft.label))
 
 
 def _models(blocks: tuple[Block, ...]) -> dict[str, PythonModel]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
+from build_executor.spec.accounts import TOKEN_NAMES
 from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Assignment, Effect, Reference, Resource, Shape
 from build_executor.spec.drafts import Draft
@@ -108,10 +109,18 @@ def _birth_value(draft: Draft, kind: Kind, resource: Resource, name: str) -> Ass
         return moment(name, properties(resource.shape)[name])
     if _POSITION.match(spoken):
         return Assignment(field=name, source="count")
+    owner = _OWNERS.get(spoken) if draft.secured else None
+    if owner is not None:
+        return Assignment(field=name, source="user", value=owner)
     template = _template(draft, resource, name)
     if template is not None:
         return Assignment(field=name, source="template", value=template)
     return _initial_value(kind, name, properties(resource.shape)[name])
+
+
+_OWNERS = dict.fromkeys(
+    ("user_id", "owner_id", "author_id", "account_id", "created_by_id"), "id"
+) | (dict.fromkeys(("author", "owner", "username", "created_by"), "login"))
 
 
 def _initial_value(kind: Kind, name: str, shape: Shape) -> Assignment | None:
@@ -308,7 +317,9 @@ def answers_of(draft: Draft, resource: Resource | None, done: str) -> Iterator[A
         if name in known - {"message"}:
             continue
         value = _said(name, shape, f"{noun} {done.replace('_', ' ')}", done)
-        if value is not None:
+        if snake(name) in TOKEN_NAMES:
+            yield Assignment(field=name, source="token")
+        elif value is not None:
             yield Assignment(field=name, source="literal", value=value)
         elif name in {"timestamp", f"{done}_at"}:
             yield moment(name, shape)
@@ -319,7 +330,12 @@ def _said(name: str, shape: Shape, sentence: str, done: str) -> JsonValue:
         return True
     if name in {"message", "detail"} and is_type(shape, "string"):
         return sentence
+    if name in _TOKEN_FACTS:
+        return _TOKEN_FACTS[name]
     return done if name in {"status", "result"} and is_type(shape, "string") else None
+
+
+_TOKEN_FACTS: dict[str, JsonValue] = {"token_type": "bearer", "expires_in": 86_400}
 
 
 _CONFIRMATIONS = frozenset({"success", "ok", "deleted", "updated", "acknowledged", "received"})

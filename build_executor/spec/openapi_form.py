@@ -15,6 +15,7 @@ _REASONS = {
     422: "The request is not valid",
     501: "Not implemented: the SPEC does not say how",
 }
+_SERVER_ERROR = 500
 _PROBLEM: Shape = {
     "type": "object",
     "properties": {"detail": {}},
@@ -89,7 +90,9 @@ def _problem(code: int) -> Shape:
 
 def error_codes(operation: Operation) -> list[int]:
     """The error codes that an operation may answer with, as its rule and the SPEC say."""
-    codes = {code for code in operation.errors if code < 500}  # noqa: PLR2004 - HTTP: server errors
+    codes = {code for code in operation.errors if code < _SERVER_ERROR}
+    if operation.secured:
+        codes.add(401)
     if operation.request is not None:
         codes |= {400, 422}
     if operation.parameters_in("query"):

@@ -11,6 +11,7 @@ from build_executor.spec.bodies import request_shape, response_shape
 from build_executor.spec.classification import Classified
 from build_executor.spec.contract import (
     Assignment,
+    Auth,
     Counter,
     Effect,
     Note,
@@ -37,6 +38,7 @@ from build_executor.spec.shapes import (
     nullable,
     object_of,
     properties,
+    required,
 )
 
 _NEWEST = re.compile(r"newest|latest|recent|descending|reverse chronological")
@@ -83,6 +85,7 @@ class Workbench:
     names: set[str] = field(default_factory=lambda: set(_RESERVED_NAMES))
     assumptions: list[Note] = field(default_factory=list)
     gaps: list[Note] = field(default_factory=list)
+    auth: Auth | None = None
 
     def of(self, member: Classified) -> tuple[Kind, Resource] | None:
         """The kind and resource that an endpoint concerns."""
@@ -131,10 +134,23 @@ def _operation(member: Classified, bench: Workbench, **given: object) -> Operati
         "request_example": draft.request.example if draft.request else None,
         "response_example": draft.response.example if draft.response else None,
         "media_type": draft.media_type,
+        "secured": bench.auth is not None and draft.secured,
+        "owned": _is_owned(member, bench),
         **given,
         "resource": resource.name if isinstance(resource, Resource) else None,
     }
     return Operation.model_validate(values)
+
+
+def _is_owned(member: Classified, bench: Workbench) -> bool:
+    """Whether a caller sees and changes only what the caller made."""
+    found = bench.of(member)
+    if bench.auth is None or found is None or not member.draft.secured:
+        return False
+    kind, resource = found
+    makers = kind.of_rule("create", "replace")
+    is_account = resource.name == bench.auth.resource
+    return not is_account and bool(makers) and all(draft.secured for draft in makers)
 
 
 def _name(member: Classified, resource: Resource | None) -> str:
@@ -145,15 +161,18 @@ def _name(member: Classified, resource: Resource | None) -> str:
     if resource is None or member.rule in {"counters", "stub"}:
         words = "_".join(snake(part.strip("{}")) for part in segments(draft.path)) or "root"
         return f"{draft.method.lower()}_{words}"
-    match member.rule:
-        case "list":
-            return f"list_{resource.name}{tail}" if tail != f"_{resource.name}" else f"list{tail}"
-        case "transition":
-            return f"{snake(member.verb)}_{resource.singular}"
-        case "read" | "field":
-            return f"get_{resource.singular}{tail}"
-        case _:
-            return f"{member.rule}_{resource.singular}{tail}"
+    if member.rule == "list" and tail == f"_{resource.name}":
+        return f"list{tail}"
+    names = {
+        "list": f"list_{resource.name}{tail}",
+        "transition": f"{snake(member.verb)}_{resource.singular}",
+        "read": f"get_{resource.singular}{tail}",
+        "field": f"get_{resource.singular}{tail}",
+        "login": "sign_in",
+        "logout": "sign_out",
+        "me": "get_own_account",
+    }
+    return names.get(member.rule) or f"{member.rule}_{resource.singular}{tail}"
 
 
 def _path_parameters(draft: Draft) -> tuple[Parameter, ...]:
@@ -479,6 +498,43 @@ def _field(member: Classified, kind: Kind, resource: Resource, bench: Workbench)
     return _operation(member, bench, resource=resource, response=answer, effect=effect)
 
 
+def _account(member: Classified, kind: Kind, resource: Resource, bench: Workbench) -> Operation:
+    """Signing in and out, and one's own account."""
+    sent = request_shape(member.draft, bench.models)
+    answers = list(answers_of(member.draft, resource, f"{member.rule} done"))
+    if member.rule == "login" and not any(a.source == "token" for a in answers):
+        answers.append(Assignment(field="token", source="token"))
+    effect = Effect(answers=tuple(answers), wraps=_wrapper(member, kind))
+    secured = bench.auth is not None and member.rule != "login"
+    return _operation(
+        member,
+        bench,
+        resource=resource,
+        request=_named_request(member, sent, bench) if member.rule == "login" else None,
+        response=_account_answer(member, kind, resource, effect),
+        effect=effect,
+        secured=secured,
+        success_status=member.draft.success or 200,
+    )
+
+
+def _account_answer(
+    member: Classified, kind: Kind, resource: Resource, effect: Effect
+) -> Shape | None:
+    if member.draft.exact:
+        return member.draft.response.declared if member.draft.response else None
+    answer = response_shape(member.draft)
+    if not properties(answer) and member.rule == "login":
+        answer = object_of({"token": {"type": "string"}, "token_type": {"type": "string"}})
+    if not properties(answer) or _wrapper(member, kind):
+        return _record_answer(member, kind, resource, effect)
+    shape = open_fields(answer, {a.field for a in effect.answers})
+    token: dict[str, Shape] = {
+        a.field: {"type": "string"} for a in effect.answers if a.source == "token"
+    }
+    return object_of({**properties(shape), **token}, {*required(shape), *token})
+
+
 def _counting_of(
     member: Classified, _kind: Kind, resource: Resource, bench: Workbench
 ) -> Operation:
@@ -492,6 +548,9 @@ _MAKERS = {
     "transition": _transition,
     "counters": _counting_of,
     "field": _field,
+    "login": _account,
+    "logout": _account,
+    "me": _account,
 }
 
 

@@ -7,6 +7,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
+from build_executor.spec.accounts import LOGIN_NAMES, TOKEN_NAMES
 from build_executor.spec.bodies import best_model, request_shape, response_shape
 from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Reference, Resource, Shape
@@ -137,7 +138,7 @@ def _unwrapped(kind: Kind, fields: dict[str, Shape]) -> dict[str, Shape]:
 
 _PACKING = frozenset({"success", "message", "status", "error", "timestamp"})
 DECISIONS = frozenset({"approved", "accepted", "accept", "approve", "confirmed"})
-_PACKING_ONLY = frozenset({"success", "message"})
+_PACKING_ONLY = frozenset({"success", "message", "token_type", "expires_in"}) | TOKEN_NAMES
 
 
 def wrapper_of(kind: Kind, fields: dict[str, Shape]) -> str | None:
@@ -319,6 +320,9 @@ def _soft_delete(kind: Kind, status: str | None) -> str | None:
 
 def _unique(kind: Kind, id_field: str) -> tuple[str, ...]:
     """Fields that no two records share: marked so, or natural keys where the SPEC says 409."""
+    account = [n for n in LOGIN_NAMES if n in kind.fields and any(map(_SECRET.match, kind.fields))]
+    if account:
+        return tuple(account[:1])
     if kind.model is not None and kind.model.unique:
         return tuple(name for name in kind.model.unique if name != id_field)
     for draft in kind.of_rule("create"):

@@ -41,6 +41,7 @@ _LIBRARY = frozenset(
     | {"StrictBool", "StrictFloat", "StrictInt", "AfterValidator", "WithJsonSchema"}
     | {"APIRouter", "Body", "Depends", "Header", "Path", "Query", "Request", "WebSocket", "Store"}
     | {"Uptime", "Metrics", "Page", "Record", "Repository", "NoReturn", "Mapping", "UUID", "Hub"}
+    | {"Token", "Caller", "HTTPBearer", "HTTPAuthorizationCredentials"}
     | {"NotImplementedYetError", "Subscriber"}
     | set(_FORMATS.values())
 )

@@ -55,7 +55,7 @@ class Writer:
     def create(self, operation: Operation, answer: str) -> Iterator[str]:
         """Keeps a new record."""
         resource = self._resource(operation)
-        yield from self._parents(operation.effect)
+        yield from self._parents(operation)
         has_body = operation.request is not None
         if has_body:
             more = ", exclude_none=True" if self.contract.declared else ""
@@ -65,12 +65,58 @@ class Writer:
             if name in self._sent(operation):
                 arguments = f"{text_literal(resource.name)}, {text_literal(name)}"
                 yield f"repository.refuse_duplicate({arguments}, sent.get({text_literal(name)}))"
+        yield from self._hidden(operation, resource)
         yield f"record_id = {self._new_id(operation, resource)}"
         fields: Tree = {resource.id_field: "record_id"}
-        fields.update(assignments(operation.effect.assignments, resource))
+        fields.update(self._assigned(operation, resource))
+        fields.update(self._own(operation))
         yield f"record: Record = {dictionary(fields, *(['sent'] if has_body else []))}"
         yield f"repository.add({text_literal(resource.name)}, record_id, record)"
         yield self._answer(operation, answer)
+
+    def _hidden(self, operation: Operation, resource: Resource) -> Iterator[str]:
+        """Secrets are kept as hashes only."""
+        for name in resource.secret:
+            if name in self._sent(operation):
+                key = text_literal(name)
+                yield f"sent[{key}] = hash_secret(str(sent[{key}]))"
+
+    def _assigned(self, operation: Operation, resource: Resource) -> dict[str, str]:
+        """The stored values, with the caller's where the SPEC names an owner."""
+        found = assignments(operation.effect.assignments, resource)
+        auth = self.contract.auth
+        for item in operation.effect.assignments:
+            if item.source == "user" and auth is not None:
+                field = auth.id_field if item.value == "id" else auth.login_field
+                found[item.field] = f"user[{text_literal(field)}]" if operation.secured else "None"
+        return found
+
+    def login(self, operation: Operation, answer: str) -> Iterator[str]:
+        """Gives a token to whoever knows the password."""
+        auth = self.contract.auth
+        if auth is None:
+            yield from self.stub(operation, answer)
+            return
+        login, password = text_literal(auth.login_field), text_literal(auth.password_field)
+        yield f"sent = {_DUMP.format(more='')}"
+        yield f"known = {{{login}: sent[{login}]}}"
+        name = text_literal(auth.resource)
+        yield f"record = authenticate(repository, {name}, known, str(sent[{password}]))"
+        yield f"record_id = record[{text_literal(auth.id_field)}]"
+        if answer != "None":
+            yield self._answer(operation, answer)
+
+    def logout(self, operation: Operation, answer: str) -> Iterator[str]:
+        """Makes all tokens of the caller worthless."""
+        auth = self.contract.auth
+        key = text_literal(auth.id_field if auth else "id")
+        yield f"revoke_tokens(repository, user[{key}])"
+        if answer != "None":
+            yield from self.me(operation, answer)
+
+    def me(self, operation: Operation, answer: str) -> Iterator[str]:
+        """The caller's own account."""
+        yield self._answer(operation, answer).replace("record", "user")
 
     def read(self, operation: Operation, answer: str) -> Iterator[str]:
         """Finds a record."""
@@ -190,13 +236,14 @@ class Writer:
     def list(self, operation: Operation, answer: str) -> Iterator[str]:
         """Finds the records that a query selects."""
         resource, effect = self._resource(operation), operation.effect
-        yield from self._parents(effect)
+        yield from self._parents(operation)
         yield f"page = repository.find({self._query(operation, resource)})"
         if effect.collection is None:
             item = answer.removeprefix("list[").removesuffix("]")
             yield f"return [{item}.model_validate(record) for record in page.records]"
             return
         within = restrictions(operation, "parent")
+        within.update({name: str(code) for name, code in self._own(operation).items()})
         members: Tree = {effect.collection: "page.records"}
         members.update(counters(effect.counters, within, matching="page.total"))
         members.update(self._echoes(operation))
@@ -213,6 +260,7 @@ class Writer:
     def _query(self, operation: Operation, resource: Resource) -> str:
         parts = [text_literal(resource.name)]
         equals = restrictions(operation, "parent") | restrictions(operation, "filter")
+        equals.update({name: str(code) for name, code in self._own(operation).items()})
         for word, members in (
             ("equals", equals),
             ("minimum", restrictions(operation, "minimum")),
@@ -311,14 +359,30 @@ class Writer:
     def _required(self, operation: Operation, resource: Resource) -> str:
         arguments = [text_literal(resource.name), self._identity(operation)]
         arguments.append(text_literal(words(resource.singular)))
-        owners = {parent.field: variable(parent.field) for parent in operation.effect.parents}
+        owners = self._own(operation)
+        owners.update({p.field: variable(p.field) for p in operation.effect.parents})
         if owners:
             arguments.append(dictionary(dict(owners)))
         return f"repository.require({', '.join(arguments)})"
 
-    def _parents(self, effect: Effect) -> Iterator[str]:
-        for parent in effect.parents:
-            yield self._exists(parent, variable(parent.field))
+    def _parents(self, operation: Operation) -> Iterator[str]:
+        for parent in operation.effect.parents:
+            code = self._exists(parent, variable(parent.field))
+            if self._makers_are_owners(parent.resource):
+                owner = dictionary(self._own(operation))
+                code = f"{code[:-1]}, {owner})" if owner != "{}" else code
+            yield code
+
+    def _makers_are_owners(self, resource: str) -> bool:
+        own = [o for o in self.contract.operations if o.resource == resource]
+        return any(o.rule == "create" and o.owned for o in own)
+
+    def _own(self, operation: Operation) -> Tree:
+        """The restriction to what the caller made."""
+        auth = self.contract.auth
+        return (
+            {"_owner": f"user[{text_literal(auth.id_field)}]"} if auth and operation.owned else {}
+        )
 
     def _exists(self, reference: Reference, code: str) -> str:
         target = self.contract.resource(reference.resource)
@@ -374,4 +438,7 @@ _RULES: dict[str, Callable[[Writer, Operation, str], Iterator[str]]] = {
     "counters": Writer.counters,
     "information": Writer.information,
     "stub": Writer.stub,
+    "login": Writer.login,
+    "logout": Writer.logout,
+    "me": Writer.me,
 }

@@ -47,6 +47,8 @@ class Compiler:
         del attempt
         context = tests_context(contract)
         names = [n for n in _templates() if n.startswith("tests/")]
+        if context["account"] is None:
+            names.remove("tests/test_accounts.py")
         return {"tests/__init__.py": ""} | {name: _render(name, context) for name in names}
 
 
@@ -62,6 +64,7 @@ def service_context(contract: Contract) -> dict[str, object]:
         "version": contract.version,
         "title": comment(contract.title) or contract.service,
         "description": contract.description,
+        "auth": contract.auth,
         "base_path": contract.base_path,
         "port": contract.port or _DEFAULT_PORT,
         "dependencies": list(_dependencies(contract)),
@@ -152,6 +155,8 @@ def _code_files(contract: Contract) -> list[str]:
     unneeded = set()
     if not any(o.rule == "stream" for o in contract.business):
         unneeded.add("app/events.py")
+    if contract.auth is None:
+        unneeded.add("app/security.py")
     if not contract.gaps and not contract.assumptions:
         unneeded.add("GAPS.md")
     return [n for n in _templates() if not n.startswith("tests/") and n not in unneeded]

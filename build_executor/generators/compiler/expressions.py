@@ -40,6 +40,8 @@ def assigned(assignment: Assignment, resource: Resource | None) -> str:
         "template": _template(value),
         "count": _position(resource),
         "uptime": "uptime_seconds",
+        "token": "issue_token(repository, record_id)",
+        "user": "None",
     }
     return codes.get(assignment.source) or literal(assignment.value)
 

@@ -49,6 +49,7 @@ class OperationView:
     stream_resource: str | None
     stream_id: str
     unset_excluded: bool = False
+    guarded: bool = False
 
 
 class ServiceView:
@@ -89,6 +90,7 @@ class ServiceView:
             handler_returns="None" if answer == "NoReturn" else answer,
             body=tuple(self._writer.body(operation, answer)) if operation.rule != "stream" else (),
             unset_excluded=self.contract.declared and answer not in {"None", "NoReturn"},
+            guarded=operation.secured and not _uses_caller(operation),
             stream_resource=operation.resource,
             stream_id=variable(identity) if identity else "None",
         )
@@ -116,6 +118,8 @@ class ServiceView:
         if operation.parameters_in("query") and operation.rule == "list":
             name = self._query_class(operation)
             yield "query", name, f"Annotated[{name}, Query()]"
+        if _uses_caller(operation):
+            yield "user", "Record", "Caller"
         if any(a.source == "uptime" for a in operation.effect.answers):
             yield "uptime_seconds", "int", "Uptime"
 
@@ -154,6 +158,12 @@ class ServiceView:
         yield from (f"{name}: {annotation}" for name, annotation in with_default)
         if operation.rule != "stream" and not _is_pure(operation):
             yield "store: Store"
+
+
+def _uses_caller(operation: Operation) -> bool:
+    """Whether the operation needs to know who calls."""
+    named = any(a.source == "user" for a in operation.effect.assignments)
+    return operation.secured and (operation.owned or named or operation.rule in {"me", "logout"})
 
 
 def _is_pure(operation: Operation) -> bool:

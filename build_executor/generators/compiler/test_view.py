@@ -78,6 +78,7 @@ class ResourceCase:
     references: list[tuple[str, str, str]] = field(default_factory=list)
     read_path: str | None = None
     read_wraps: str | None = None
+    read_owned: bool = False
     compared: tuple[str, ...] = ()
     listing: ListCase | None = None
     update: tuple[str, str, str, str] | None = None
@@ -93,6 +94,9 @@ def tests_context(contract: Contract) -> dict[str, object]:
         "contract": contract,
         "service": contract.service,
         "cases": cases,
+        "account": _account(contract),
+        "secured": list(_secured(contract)),
+        "owned": [c for c in cases if c.create.owned and c.read_owned],
         "linked": any(case.parents or case.references for case in cases),
         "documented": [o for o in contract.business if o.method not in {"WS", "ANY"}],
         "unknown": list(_unknown_calls(contract)),
@@ -101,6 +105,50 @@ def tests_context(contract: Contract) -> dict[str, object]:
         "reads": list(_plain_reads(contract)),
         "orphans": [r for r in contract.resources if not r.creatable],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How a test signs up and in."""
+
+    sign_up: str
+    sign_up_status: int
+    bodies: tuple[JsonValue, ...]
+    sign_in: str
+    sign_in_status: int
+    names: tuple[str, ...]
+    token: str
+    login_field: str
+    password_field: str
+
+
+def _account(contract: Contract) -> Account | None:
+    auth = contract.auth
+    own = [o for o in contract.business if auth and o.resource == auth.resource]
+    sign_in = next((o for o in own if o.rule == "login"), None)
+    sign_up = next((o for o in own if o.rule == "create"), None)
+    if auth is None or sign_in is None or sign_up is None:
+        return None
+    token = next((a.field for a in sign_in.effect.answers if a.source == "token"), "token")
+    return Account(
+        sign_up=sign_up.path,
+        sign_up_status=sign_up.success_status,
+        bodies=tuple(body_of(contract, sign_up, number) for number in (101, 102)),
+        sign_in=sign_in.path,
+        sign_in_status=sign_in.success_status,
+        names=tuple(sorted(_sent(contract, sign_in) & _sent(contract, sign_up))),
+        token=token,
+        login_field=auth.login_field,
+        password_field=auth.password_field,
+    )
+
+
+def _secured(contract: Contract) -> Iterator[tuple[str, str, str]]:
+    """(method, path, body) of operations that want a token."""
+    for operation in contract.business:
+        if operation.secured and operation.method not in {"WS", "ANY"} and operation.rule != "stub":
+            path = re.sub(r"\{[^}]*\}", "1", operation.path)
+            yield operation.method, path, literal(body_of(contract, operation, 1))
 
 
 def _cases(contract: Contract) -> Iterator[ResourceCase]:
@@ -221,6 +269,7 @@ def _add_reading(contract: Contract, case: ResourceCase) -> None:
     for operation in _of_rule(contract, case, "read"):
         case.read_path = _path(operation, _codes(case, operation))
         case.read_wraps = operation.effect.wraps
+        case.read_owned = operation.owned
         answered = _answered(contract, operation)
         sent = case.bodies[0] if isinstance(case.bodies[0], dict) else {}
         linked = {name for name, _, _ in case.references}

@@ -1,0 +1,90 @@
+"""Endpoints that make accounts and sign people in, and what is theirs because of it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from build_executor.spec.drafts import Draft
+from build_executor.spec.naming import snake
+from build_executor.spec.places import Collection, normal, segments
+from build_executor.spec.shapes import properties
+
+PASSWORD = re.compile(r"^(?:password|passwd|pwd|pass_word|passphrase)$")
+TOKEN_NAMES = frozenset({"token", "access_token", "auth_token", "session_token", "jwt"})
+LOGIN_NAMES = ("username", "email", "login", "user_name", "handle", "phone", "name", "user_id")
+_SIGN_IN = frozenset({"login", "signin", "sign-in", "token", "authenticate", "auth", "sessions"})
+_SIGN_UP = frozenset(
+    {"register", "signup", "sign-up", "registration", "users", "accounts", "user", "create-user"}
+)
+_SELF = frozenset({"me", "profile", "whoami", "account", "self"})
+_SIGN_OUT = frozenset({"logout", "signout", "sign-out"})
+_USERS = ("/users", "/accounts", "/members", "/api/users")
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """How somebody gets an account and proves to have it."""
+
+    sign_up: Draft
+    sign_in: Draft
+    users: Collection
+    login_field: str
+    password_field: str
+
+    def rule_of(self, draft: Draft) -> str | None:
+        """The rule of an endpoint that concerns the account itself."""
+        last = (segments(draft.path) or [""])[-1]
+        if draft is self.sign_up:
+            return "create"
+        if draft is self.sign_in:
+            return "login"
+        if draft.method == "POST" and last in _SIGN_OUT:
+            return "logout"
+        is_self = draft.method == "GET" and last in _SELF and "{" not in draft.path
+        return "me" if is_self and draft.secured else None
+
+
+def sent_fields(draft: Draft) -> list[str]:
+    """The names of what a request carries."""
+    return list(properties(draft.request.shape)) if draft.request else draft.inputs
+
+
+def find_accounts(
+    drafts: Iterable[Draft], collections: Mapping[str, Collection]
+) -> Accounts | None:
+    """The accounts of a service; None unless one can both be made and be used."""
+    with_password = [
+        d for d in drafts if d.method == "POST" and any(map(_is_password, sent_fields(d)))
+    ]
+    sign_in = next((d for d in with_password if _last(d) in _SIGN_IN), None)
+    sign_up = next((d for d in with_password if d is not sign_in and _last(d) in _SIGN_UP), None)
+    if sign_in is None or sign_up is None:
+        return None
+    login = next((n for n in sent_fields(sign_in) if snake(n) in LOGIN_NAMES), None)
+    password = next(n for n in sent_fields(sign_in) if _is_password(n))
+    if sign_in.exact and not _token_names(sign_in):
+        return None
+    if login is None or not {login, password} <= set(sent_fields(sign_up)):
+        return None
+    return Accounts(sign_up, sign_in, _users(sign_up, collections), login, password)
+
+
+def _token_names(draft: Draft) -> list[str]:
+    answer = properties(draft.response.shape) if draft.response else {}
+    return [name for name in answer if snake(name) in TOKEN_NAMES]
+
+
+def _is_password(name: str) -> bool:
+    return bool(PASSWORD.match(snake(name)))
+
+
+def _last(draft: Draft) -> str:
+    return (segments(draft.path) or [""])[-1]
+
+
+def _users(sign_up: Draft, collections: Mapping[str, Collection]) -> Collection:
+    own = collections.get(normal(sign_up.path))
+    if own is not None and _last(sign_up) in {"users", "accounts"}:
+        return own
+    known = next((collections[path] for path in _USERS if path in collections), None)
+    return known or Collection("/users", None)
