@@ -18,7 +18,7 @@ from build_executor.models import Finding, Value
 _ACCEPTED, _OK = 202, 200
 _HANGS_SECONDS = 150.0
 _POLL_SECONDS = 1.0
-_BUDGET_SECONDS = 600.0
+_BUDGET_SECONDS = 240.0
 _APPROVALS = frozenset({"APPROVED", "APPROVED_WITH_NOTES"})
 _PASSED = frozenset({"PASS", "PASSED", "OK", "TRUE", "SKIP", "SKIPPED"})
 
