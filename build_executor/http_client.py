@@ -71,6 +71,10 @@ class HttpClient:
         """Give its connections back."""
         self._http.close()
 
+    def authorize(self, token: str) -> None:
+        """Send this bearer token with every call from now on."""
+        self._http.headers["Authorization"] = f"Bearer {token}"
+
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Answer:
         """The answer to a GET; NoAnswer if there is none in time, or it is larger than 1 MiB."""
         return self.call("GET", path, query=query)

@@ -61,10 +61,7 @@ class Writer:
             more = ", exclude_none=True" if self.contract.declared else ""
             yield f"sent = {_DUMP.format(more=more)}"
             yield from self._references(operation)
-        for name in resource.unique:
-            if name in self._sent(operation):
-                arguments = f"{text_literal(resource.name)}, {text_literal(name)}"
-                yield f"repository.refuse_duplicate({arguments}, sent.get({text_literal(name)}))"
+        yield from self._distinct(operation, resource)
         yield from self._hidden(operation, resource)
         yield f"record_id = {self._new_id(operation, resource)}"
         fields: Tree = {resource.id_field: "record_id"}
@@ -73,6 +70,15 @@ class Writer:
         yield f"record: Record = {dictionary(fields, *(['sent'] if has_body else []))}"
         yield f"repository.add({text_literal(resource.name)}, record_id, record)"
         yield self._answer(operation, answer)
+
+    def _distinct(self, operation: Operation, resource: Resource) -> Iterator[str]:
+        """Refuses a value that another record has where no two may share it."""
+        for name in resource.unique:
+            if name in self._sent(operation):
+                arguments = f"{text_literal(resource.name)}, {text_literal(name)}"
+                value = f"sent.get({text_literal(name)})"
+                more = ", status=400" if _says_400(operation, self.contract) else ""
+                yield f"repository.refuse_duplicate({arguments}, {value}{more})"
 
     def _hidden(self, operation: Operation, resource: Resource) -> Iterator[str]:
         """Secrets are kept as hashes only."""
@@ -344,8 +350,17 @@ class Writer:
         if beside:
             return f"return {answer}.model_validate({dictionary(dict(beside), 'record')})"
         if answer == "dict[str, Any]":
-            return "return record"
+            return self._public(operation)
         return f"return {answer}.model_validate(record)"
+
+    def _public(self, operation: Operation) -> str:
+        """The record where no class says what it shows: all but secrets and the owner."""
+        resource = self.contract.resource(operation.resource)
+        hidden = [*(resource.secret if resource else ()), *(["_owner"] if operation.owned else [])]
+        if not hidden:
+            return "return record"
+        kept = f"name not in {literal([*hidden])}"
+        return f"return {{name: value for name, value in record.items() if {kept}}}"
 
     def _resource(self, operation: Operation) -> Resource:
         resource = self.contract.resource(operation.resource)
@@ -418,6 +433,11 @@ class Writer:
             key = text_literal(resource.id_field)
             return f"sent.get({key}) or {fresh}"
         return fresh
+
+
+def _says_400(operation: Operation, contract: Contract) -> bool:
+    """Whether the document answers a duplicate with 400: it names that code, and 409 nowhere."""
+    return contract.declared and 400 in operation.errors and 409 not in operation.errors  # noqa: PLR2004
 
 
 def _own_target(resource: Resource, effect: Effect) -> list[str]:
