@@ -12,7 +12,9 @@ What is done, and the trap that each part answers:
   those of the user.
 - A PID namespace and `--die-with-parent`: nothing survives a kill, and nothing can leave the group.
   The outer bwrap needs one as well: it is root without capabilities, so its death is no signal that
-  the kernel would let it send to another user's process.
+  the kernel would let it send to another user's process. With it come the right /proc, and beside
+  that the machine's: bwrap covers parts of its own, and the kernel lets an ordinary user mount a
+  /proc only where a whole one is to be seen. The sandbox sees neither.
 """
 
 import os
@@ -31,6 +33,7 @@ _SYSTEM_LINKS = ("/bin", "/lib", "/lib32", "/lib64", "/sbin")  # folders of thei
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime")
 _NETWORK_FILES = ("/etc/resolv.conf",)
 _MOUNT_POINT = Path("/tmp/newroot")  # noqa: S108 - bwrap builds the new root below its own /tmp
+_WHOLE_PROC = "/.proc"
 _TMP_BYTES = 64 * 1024 * 1024
 _PROBE_SECONDS = 10
 
@@ -96,7 +99,7 @@ def outer_argv(binary: str, confinement: Confinement) -> tuple[str, ...]:
     user = str(_SANDBOX_UID)
     return (
         *(binary, "--unshare-pid", "--die-with-parent"),
-        *("--dev-bind", "/dev", "/dev", "--bind", "/proc", "/proc"),
+        *("--dev-bind", "/dev", "/dev", "--proc", "/proc", "--bind", "/proc", _WHOLE_PROC),
         *_binds(confinement),
         *("--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--"),
         *("setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"),

@@ -17,7 +17,7 @@ import pytest
 
 from build_executor import command
 from build_executor.errors import CommandFailed
-from build_executor.sandbox.bubblewrap import Bubblewrap
+from build_executor.sandbox.bubblewrap import Bubblewrap, outer_argv
 from build_executor.sandbox.confinement import Confinement, Limits
 
 needs_bubblewrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="no bwrap here")
@@ -265,6 +265,28 @@ def test_the_hosts_network_is_there_only_if_asked_for(
     )
 
     assert wait_until(lambda: came == [b"somebody"])
+
+
+@pytest.mark.full
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_an_ordinary_user_can_use_it_too(room: Path) -> None:
+    os.chown(room, 64001, 64001)
+    repository = Path(__file__).parents[3]
+    confinement = Confinement(
+        workdir=repository, readable=(Path(sys.prefix),), writable=(room,), host_network=True
+    )
+    code = """
+import os
+from build_executor.sandbox.bubblewrap import Bubblewrap
+Bubblewrap().probe()
+print("works for", os.getuid())
+"""
+    argv = (*outer_argv("bwrap", confinement), sys.executable, "-c", code)
+    environment = command.clean_environment({"TMPDIR": str(room)})
+
+    said = command.run(argv, timeout=30, cwd=repository, environment=environment)
+
+    assert said.output == "works for 64001\n"
 
 
 def wait_until(condition: Callable[[], bool]) -> bool:
