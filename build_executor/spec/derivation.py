@@ -25,12 +25,15 @@ from build_executor.spec.routes import UDC_PATHS
 from build_executor.spec.shapes import object_of
 
 LARGEST_SPEC = 256 * 1024
+_MOST_HEADINGS = 5000
 
 
 def derive_contract(text: str) -> Contract:
     """The contract of the one service that the text describes; SpecRefused if it describes none."""
     if len(text.encode("utf-8", "surrogatepass")) > LARGEST_SPEC:
         raise SpecRefused(Refusal.TOO_LARGE, "the SPEC is larger than 256 KiB", None)
+    if text.count("\n#") > _MOST_HEADINGS:
+        raise SpecRefused(Refusal.TOO_LARGE, f"more than {_MOST_HEADINGS} headings", None)
     if is_openapi(text):
         return _from_document(read_openapi(text))
     blocks = read_blocks(text)

@@ -8,6 +8,7 @@ from build_executor.spec.details import read_draft
 from build_executor.spec.drafts import Draft
 from build_executor.spec.markdown import Block
 from build_executor.spec.naming import singular, snake
+from build_executor.spec.refusals import refuse_too_many
 from build_executor.spec.routes import Mention, Strength, find_mentions
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?:\.\.\.)?")
@@ -20,6 +21,7 @@ _VERSION = re.compile(r"v\d+")
 def read_drafts(blocks: tuple[Block, ...]) -> tuple[Draft, ...]:
     """The endpoints that the document defines, each once, in the document's order."""
     mentions = [m for m in find_mentions(blocks) if m.strength >= Strength.LISTED]
+    refuse_too_many(len({(m.method, m.path) for m in mentions}), 1)
     drafts: dict[tuple[str, str], Draft] = {}
     for index, mention in enumerate(mentions):
         following = mentions[index + 1] if index + 1 < len(mentions) else None

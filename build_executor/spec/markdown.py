@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 _MARKS = re.compile(r"\*\*|__|`")
+_LONGEST_LINE = 2000
 _LIST_KINDS = frozenset({"bullet_list_open", "ordered_list_open"})
 
 
@@ -49,6 +50,13 @@ def read_blocks(text: str) -> tuple[Block, ...]:
     return tuple(_blocks(tokens))
 
 
+def _short_lines(text: str) -> str:
+    """Prose with its lines cut where no sentence goes on: patterns need not meet longer ones."""
+    if len(text) <= _LONGEST_LINE:
+        return text
+    return "\n".join(line[:_LONGEST_LINE] for line in text.split("\n"))
+
+
 def _blocks(tokens: list[Token]) -> Iterator[Block]:
     headings: list[tuple[int, str]] = []
     depth = 0
@@ -77,7 +85,9 @@ def _block(tokens: list[Token], index: int, depth: int, headings: tuple[str, ...
         info = token.info.strip().lower()
         return Block("fence", token.content.rstrip("\n"), first, depth, info, headings)
     if token.type == "tr_open":
-        return Block("row", "\t".join(_cells(tokens, index)), line, depth, "", headings)
+        return Block(
+            "row", _short_lines("\t".join(_cells(tokens, index))), line, depth, "", headings
+        )
     if token.type != "inline":
         return None
     return _inline(tokens[index - 1], token, depth, headings)
@@ -86,16 +96,17 @@ def _block(tokens: list[Token], index: int, depth: int, headings: tuple[str, ...
 def _inline(opening: Token, token: Token, depth: int, headings: tuple[str, ...]) -> Block | None:
     line = (token.map or [0])[0] + 1
     if opening.type == "heading_open":
-        return Block("heading", token.content, line, int(opening.tag[1:]), "", headings)
+        return Block(
+            "heading", _short_lines(token.content), line, int(opening.tag[1:]), "", headings
+        )
     if opening.type == "paragraph_open":
         kind: Literal["item", "paragraph"] = "item" if depth else "paragraph"
-        return Block(kind, token.content, line, depth, "", headings)
+        return Block(kind, _short_lines(token.content), line, depth, "", headings)
     return None
 
 
 def _cells(tokens: list[Token], index: int) -> Iterator[str]:
-    for token in tokens[index + 1 :]:
-        if token.type == "tr_close":
-            return
-        if token.type == "inline":
-            yield token.content
+    while tokens[index].type != "tr_close":
+        if tokens[index].type == "inline":
+            yield tokens[index].content
+        index += 1

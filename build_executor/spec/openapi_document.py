@@ -16,7 +16,7 @@ from build_executor.spec.drafts import Body, Draft
 from build_executor.spec.header import Header
 from build_executor.spec.naming import slug
 from build_executor.spec.openapi_shapes import inlined, normal_shape
-from build_executor.spec.refusals import Refusal
+from build_executor.spec.refusals import Refusal, refuse_too_many
 from build_executor.spec.routes import normal_path
 
 _IS_OPENAPI = re.compile(r"^\s*[{\s]*[\"']?(?:openapi|swagger)[\"']?\s*:", re.MULTILINE)
@@ -177,7 +177,9 @@ class _Reader:
 
     def drafts(self) -> Iterator[Draft]:
         """Each operation of each path."""
-        for path, item in _object(self.data.get("paths")).items():
+        paths = _object(self.data.get("paths"))
+        refuse_too_many(len(paths), 1)
+        for path, item in paths.items():
             known = normal_path(path)
             entry = self._followed(item)
             if known is None:

@@ -30,6 +30,16 @@ class Refusal(StrEnum):
     TOO_LARGE = "too_large"
 
 
+MOST_ENDPOINTS = 400
+
+
+def refuse_too_many(number: int, line: int) -> None:
+    """Raises SpecRefused for more endpoints than one service has."""
+    if number > MOST_ENDPOINTS:
+        message = f"more than {MOST_ENDPOINTS} endpoints: {number}"
+        raise SpecRefused(Refusal.TOO_LARGE, message, line)
+
+
 def refuse_unbuildable(blocks: Sequence[Block], header: Header, drafts: Sequence[Draft]) -> None:
     """Raises SpecRefused with the reason and the line, unless the document is one service's."""
     _refuse_template(blocks)
