@@ -32,8 +32,9 @@ def derive_contract(text: str) -> Contract:
     """The contract of the one service that the text describes; SpecRefused if it describes none."""
     if len(text.encode("utf-8", "surrogatepass")) > LARGEST_SPEC:
         raise SpecRefused(Refusal.TOO_LARGE, "the SPEC is larger than 256 KiB", None)
-    if text.count("\n#") > _MOST_HEADINGS:
-        raise SpecRefused(Refusal.TOO_LARGE, f"more than {_MOST_HEADINGS} headings", None)
+    if max(text.count("\n#"), text.count("\n|")) > _MOST_HEADINGS:
+        message = f"more than {_MOST_HEADINGS} headings or table rows"
+        raise SpecRefused(Refusal.TOO_LARGE, message, None)
     if is_openapi(text):
         return _from_document(read_openapi(text))
     blocks = read_blocks(text)
