@@ -42,10 +42,10 @@ class Settings(BaseSettings):
         default=None, description="told of failed builds and roll-backs"
     )
     anthropic_api_key: SecretStr | None = Field(
-        default=None, description="unset: the embedded compiler generates"
+        default=None, description="kept for Claude as a generator, which is still to come"
     )
     claude_model: str = Field(
-        default="claude-sonnet-4-5-20250929", description="the model asked for code"
+        default="claude-sonnet-4-5-20250929", description="the model that will be asked for code"
     )
     jwt_secret: SecretStr | None = Field(
         default=None, description="HS256 key of at least 32 bytes; unset: loopback only, no tokens"

@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
 
 from build_executor import artifacts, deployment
-from build_executor.errors import DeploymentFailed
+from build_executor.errors import DeployLocked, DeploymentFailed, InvalidSettings
 from build_executor.models import Deployment, VerifiedRelease
 from build_executor.phases import Phase
 from build_executor.spec.contract import Contract
@@ -33,7 +33,10 @@ def _worth_retrying(_: Task[..., object], __: TaskRun, state: State[object]) -> 
 def deploy_release(verified: VerifiedRelease, contract: Contract, target: str) -> Deployment:
     """Make a verified release live; DeploymentFailed leaves the previous one live."""
     gate = wiring.gate(contract, verified.release.id)
-    deployed = deployment.deploy(verified, wiring.target(target), gate)
+    try:
+        deployed = deployment.deploy(verified, wiring.target(target), gate)
+    except (DeployLocked, InvalidSettings) as error:
+        raise DeploymentFailed(str(error)) from error
     name = artifacts.deployment_artifact(target)
     wiring.store().write_value(verified.release.build_id, name, deployed)
     return deployed

@@ -97,7 +97,7 @@ def _memory_table(stack: Stack) -> Table:
         "worker": "worker start",
         "adapter": "-m api",
         "one build": "prefect.engine",
-        "switch": "targets.forwarder",
+        "switch": "build_executor.forwarder",
         "deployed service": "uvicorn app.main",
     }
     for name, words in names.items():
