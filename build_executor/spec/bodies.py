@@ -80,7 +80,11 @@ def request_shape(draft: Draft, models: dict[str, PythonModel]) -> Shape | None:
     if draft.exact:
         return draft.request.shape if draft.request else None
     fields = properties(draft.request.shape) if draft.request else {}
-    inputs = {name: guess(name) for name in draft.inputs if f"{{{name}}}" not in draft.path}
+    inputs = {
+        name: draft.stated.get(name) or guess(name)
+        for name in draft.inputs
+        if f"{{{name}}}" not in draft.path
+    }
     fields = {**inputs, **fields}
     fitting = _fitting(models, draft)
     model = models.get(draft.request_model or "") or best_model(fitting, list(fields), request=True)
@@ -132,6 +136,7 @@ def _needed(draft: Draft, fields: dict[str, Shape]) -> list[str]:
             and shape.get("type") in ("string", "integer", "number", "array")
             and not (draft.request and _is_null(draft.request, name))
         )
+        or name in draft.required_inputs
         or name in required(draft.request.shape if draft.request else None)
     ]
 

@@ -134,6 +134,7 @@ class Resource(Value):
     status_field: str | None = None
     initial_status: JsonValue = None
     terminal: tuple[str, ...] = ()
+    states: tuple[str, ...] = Field(default=(), description="all that the SPEC names")
     unique: tuple[str, ...] = ()
     parents: tuple[Reference, ...] = Field(
         default=(), description="stored field -> the resource it belongs to"

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from build_executor.spec.drafts import Body, Draft
-from build_executor.spec.json_reader import Example, plain, read_examples
+from build_executor.spec.json_reader import Example, plain, read_examples, type_word
 from build_executor.spec.markdown import Block, plain_text
 from build_executor.spec.routes import Mention
 from build_executor.spec.shapes import infer, merge
@@ -18,6 +18,7 @@ _QUERY_PAIR = re.compile(r"[?&]([A-Za-z_]\w*)(?:=([^&\s`)\"']*))?")
 _STATUS = re.compile(r"\b([1-5]\d\d)\b(?!\s*(?:ms|seconds|%|/))")
 _FIELD = re.compile(r"^(?P<key>[A-Za-z][\w \-/()]{0,34}?)\s*:\s*(?P<value>.*)$", re.DOTALL)
 _NAME = re.compile(r"^[`\"']?([a-z][a-z0-9_]{0,48})[`\"']?(?:\s*[(:=\-\u2013\u2014].*|\?)?$")
+_BRACKETS = re.compile(r"([a-z][a-z0-9_]{0,48})[`\"']?\s*\(([^()]{1,80})\)")
 _CURL_DATA = re.compile(r"(?:-d|--data(?:-raw|-binary)?)\s+'(\s*[{\[].*?)'", re.DOTALL)
 _SIGNATURE = re.compile(
     r"^\s*(?:async\s+)?def\s+(\w+)\((.*?)\)(?:\s*->\s*([\w\[\], .|]+))?:", re.MULTILINE | re.DOTALL
@@ -37,7 +38,10 @@ def read_draft(mention: Mention, pieces: Sequence[Block]) -> Draft:
     draft = Draft(mention.method, mention.path, mention.line)
     draft.section = pieces[0].section if pieces else ""
     _add_query(draft, f"?{mention.query}" if mention.query else "")
-    _add_rest(draft, mention.rest)
+    if mention.source == "decorator":
+        _add_arguments_of_route(draft, mention.rest)
+    else:
+        _add_rest(draft, mention.rest)
     label = ""
     for piece in pieces:
         if piece.kind == "fence":
@@ -55,6 +59,12 @@ def _add_rest(draft: Draft, rest: str) -> None:
     text = plain_text(rest).lstrip(" -:#\u2013\u2014\u2192>)/").strip()
     if text and not re.fullmatch(r"(?:HTTP/[\d.]+|\(.*|[\W_]*)", text):
         _describe(draft, text)
+
+
+def _add_arguments_of_route(draft: Draft, rest: str) -> None:
+    """What a decorator says behind the path: `status_code=201`."""
+    if found := re.search(r"\bstatus_code\s*=\s*(?:\w+\.HTTP_)?(2\d\d)\b", rest):
+        draft.success = int(found[1])
 
 
 def _describe(draft: Draft, text: str) -> None:
@@ -132,10 +142,24 @@ def _add_input(draft: Draft, _key: str, value: str, piece: Block) -> None:
         return
     _add_query(draft, value)
     plain_value, optional = _split_optional(value)
+    _add_stated(draft, value)
     draft.inputs.extend(_names(plain_value))
     names = list(_names(optional))
     draft.inputs.extend(names)
     draft.optional_inputs.extend(names)
+
+
+def _add_stated(draft: Draft, value: str) -> None:
+    """`weight (float, required)`: the type and the need that brackets state."""
+    for name, inside in _BRACKETS.findall(value):
+        words = [word.strip().lower() for word in inside.split(",")]
+        hint = next((known for word in words if (known := type_word(word))), None)
+        if hint is not None:
+            draft.stated[name] = hint.shape
+        if "required" in words:
+            draft.required_inputs.append(name)
+        if "optional" in words:
+            draft.optional_inputs.append(name)
 
 
 def _split_optional(value: str) -> tuple[str, str]:

@@ -38,6 +38,9 @@ class Draft:
     parameters: list[Parameter] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     optional_inputs: list[str] = field(default_factory=list)
+    required_inputs: list[str] = field(default_factory=list)
+    stated: dict[str, Shape] = field(default_factory=dict)
+    """The types that the text names for inputs."""
     outputs: list[str] = field(default_factory=list)
     request_model: str | None = None
     response_model: str | None = None

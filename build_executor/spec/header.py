@@ -94,8 +94,9 @@ def _fields(blocks: tuple[Block, ...]) -> Iterator[tuple[str, str]]:
         if block.kind == "heading" and len(block.headings) > 1:
             return
         if block.kind in {"paragraph", "item"}:
-            for _, line in block.numbered_lines():
-                if found := _KEY.match(plain_text(line)):
+            parts = (p for _, line in block.numbered_lines() for p in re.split(r"\s\|\s", line))
+            for part in parts:
+                if found := _KEY.match(plain_text(part)):
                     yield found["key"].strip().lower(), found["value"].strip()
 
 

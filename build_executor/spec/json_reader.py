@@ -261,6 +261,18 @@ def _one_of(options: list[Node]) -> Node:
     if len(texts) == len(options):
         return Hint({"type": "string", "enum": texts})
     real = [option for option in options if option is not None]
+    if len(real) == len(options):
+        return real[0]
     if texts and len(real) == len(texts):
-        return Hint({"type": ["string", "null"]})
-    return Hint({}) if len(real) < len(options) or not real else real[0]
+        words: dict[str, JsonValue] = {"enum": [*texts, None]} if len(texts) > 1 else {}
+        return Hint({"type": ["string", "null"], **words})
+    return _hint_or_null(real)
+
+
+def _hint_or_null(real: list[Node]) -> Hint:
+    """`float | null`: what the one hint says, or null; `{}` if there is more than one thing."""
+    shape = real[0].shape if len(real) == 1 and isinstance(real[0], Hint) else {}
+    kinds: list[JsonValue] = [shape.get("type"), "null"]
+    enum = shape.get("enum")
+    words: dict[str, JsonValue] = {"enum": [*enum, None]} if isinstance(enum, list) else {}
+    return Hint({**shape, **words, "type": kinds} if shape else {})

@@ -204,7 +204,7 @@ def _states(resource: Resource) -> set[str]:
         return set()
     enum = properties(resource.shape)[resource.status_field].get("enum")
     known = {str(word) for word in enum} if isinstance(enum, list) else set(_USUAL_STATES)
-    return known | {str(resource.initial_status), *resource.terminal}
+    return known | {str(resource.initial_status), *resource.states}
 
 
 _USUAL_STATES = frozenset(

@@ -205,6 +205,7 @@ def to_resource(kind: Kind, kinds: dict[str, Kind]) -> Resource:
         status_field=status,
         initial_status=_initial_status(kind, status, states),
         terminal=terminal_states(states),
+        states=tuple(states),
         unique=_unique(kind, id_field),
         parents=parents,
         soft_delete=_soft_delete(kind, status),
