@@ -6,7 +6,7 @@ becomes a `Hint` that carries what the text says about the shape.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
@@ -264,12 +264,12 @@ def _one_of(options: list[Node]) -> Node:
     if len(real) == len(options):
         return real[0]
     if texts and len(real) == len(texts):
-        words: dict[str, JsonValue] = {"enum": [*texts, None]} if len(texts) > 1 else {}
-        return Hint({"type": ["string", "null"], **words})
+        one: dict[str, JsonValue] = {"type": "string"}
+        return _hint_or_null([Hint({**one, "enum": texts} if len(texts) > 1 else one)])
     return _hint_or_null(real)
 
 
-def _hint_or_null(real: list[Node]) -> Hint:
+def _hint_or_null(real: Sequence[Node]) -> Hint:
     """`float | null`: what the one hint says, or null; `{}` if there is more than one thing."""
     shape = real[0].shape if len(real) == 1 and isinstance(real[0], Hint) else {}
     kinds: list[JsonValue] = [shape.get("type"), "null"]
