@@ -173,7 +173,7 @@ def _udc_operations(udc: Sequence[Draft]) -> Iterator[Operation]:
             name=f"udc_{'_'.join(words)}",
             summary=draft.summary if draft else "",
             rule="udc",
-            request=_MESSAGE if path.endswith(("/message", "/send")) else None,
+            request=_UDC_REQUESTS.get(segments(path)[-1]),
             request_example=draft.request.example if draft and draft.request else None,
             response_example=_answer_example(draft),
             response={"type": "object"},
@@ -184,7 +184,32 @@ def _answer_example(draft: Draft | None) -> JsonValue:
     return draft.response.example if draft and draft.response else None
 
 
-_MESSAGE: Shape = {"type": "object"}
+_TEXT: Shape = {"type": "string", "minLength": 1}
+_KINDS: Shape = {"enum": ["status", "event", "command", "query", "data"]}
+_MESSAGE: Shape = {
+    "type": "object",
+    "properties": {
+        "trace_id": _TEXT,
+        "source": {"type": ["string", "integer"]},
+        "target": {"type": "string"},
+        "message_type": _KINDS,
+        "payload": {"type": "object"},
+        "timestamp": _TEXT,
+    },
+    "required": ["trace_id", "source", "message_type", "payload", "timestamp"],
+}
+_OUTGOING: Shape = {
+    "type": "object",
+    "properties": {
+        "target": _TEXT,
+        "message_type": _KINDS,
+        "payload": {"type": "object"},
+        "priority": {"enum": ["high", "normal", "low"]},
+        "retry_count": {"type": "integer", "minimum": 0, "maximum": 5},
+    },
+    "required": ["target", "message_type"],
+}
+_UDC_REQUESTS = {"message": _MESSAGE, "send": _OUTGOING}
 
 
 def _note_orphans(bench: Workbench) -> None:

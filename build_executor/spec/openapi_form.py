@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import JsonValue
 
 from build_executor.spec.contract import Operation, Parameter, Shape
+from build_executor.spec.shapes import resolved
 
 _REASONS = {
     400: "The body is not JSON",
@@ -33,7 +34,7 @@ def to_openapi(
             continue
         item = paths.setdefault(operation.path, {})
         if isinstance(item, dict):
-            item[operation.method.lower()] = _operation(operation)
+            item[operation.method.lower()] = _operation(operation, components)
     schemas: dict[str, JsonValue] = {**components, "Problem": _PROBLEM}
     return {
         "openapi": "3.1.0",
@@ -43,7 +44,7 @@ def to_openapi(
     }
 
 
-def _operation(operation: Operation) -> Shape:
+def _operation(operation: Operation, components: Mapping[str, Shape]) -> Shape:
     described: Shape = {
         "operationId": operation.name,
         "summary": operation.summary or operation.label,
@@ -54,10 +55,16 @@ def _operation(operation: Operation) -> Shape:
     }
     if operation.request is not None:
         described["requestBody"] = {
-            "required": True,
+            "required": needs_body(operation, components),
             "content": {operation.media_type: {"schema": operation.request}},
         }
     return described
+
+
+def needs_body(operation: Operation, components: Mapping[str, Shape]) -> bool:
+    """Whether the operation cannot be called without a body: something in it is required."""
+    whole = resolved(operation.request or {}, components)
+    return operation.rule == "create" or bool(whole.get("required")) or not whole.get("properties")
 
 
 def _parameter(parameter: Parameter) -> Shape:

@@ -11,9 +11,9 @@ from build_executor.generators.compiler.bodies import Writer
 from build_executor.generators.compiler.text import literal, sentence, text_literal
 from build_executor.spec.contract import Contract, Operation, Parameter, Shape
 from build_executor.spec.naming import pascal, variable
-from build_executor.spec.openapi_form import error_codes
+from build_executor.spec.openapi_form import error_codes, needs_body
 from build_executor.spec.places import segments
-from build_executor.spec.shapes import is_type, object_of, resolved
+from build_executor.spec.shapes import is_type, object_of
 
 _DESCRIPTIONS = {
     400: "The body is not JSON",
@@ -135,9 +135,8 @@ class ServiceView:
         annotation = self.names.annotation(shape, f"{operation.name} request")
         if annotation == "Any":
             annotation = "dict[str, Any]"
-        whole = resolved(shape, self.contract.components)
         is_class = annotation in self.names.classes
-        if is_class and not whole.get("required") and operation.rule != "create":
+        if is_class and not needs_body(operation, self.contract.components):
             return (
                 "body",
                 annotation,
