@@ -96,9 +96,13 @@ def request_shape(draft: Draft, models: dict[str, PythonModel]) -> Shape | None:
 
 
 def _fitting(models: Mapping[str, PythonModel], draft: Draft) -> dict[str, PythonModel]:
-    """A class for creating is not the body of a change, nor the other way round."""
-    other = "Update|Patch" if draft.method == "POST" else "Create|New"
-    return {name: model for name, model in models.items() if not re.search(other, name)}
+    """A class for creating is not the body of a change, unless the path says `update` itself."""
+    other = re.compile("Update|Patch" if draft.method == "POST" else "Create|New")
+    return {
+        name: model
+        for name, model in models.items()
+        if not (found := other.search(name)) or found[0].lower() in draft.path
+    }
 
 
 def _with_model(draft: Draft, fields: dict[str, Shape], model: PythonModel) -> Shape:

@@ -41,7 +41,8 @@ _FOREIGN = re.compile(
 )
 _DEPENDENCY = re.compile(
     r"^(?:\*\*|`)?(?P<name>[A-Za-z][\w. -]{1,40}?)(?:\s+(?:API|[Ss]ervice))?(?::?\*\*|`)?\s*"
-    r"(?:\((?:[Pp]ort:?\s*)?(?P<port>\d{2,5})?[^)]*\)\s*)?(?:[-:\u2013\u2014].*)?$"
+    r"(?:\((?:(?:[Pp]ort:?\s*(?P<port>\d{2,5})|(?P<number>\d{4,5}))(?![\d.]))?[^)]*\)\s*)?"
+    r"(?:(?:[:\u2013\u2014]|(?<![\w.])-).*)?$"
 )
 
 
@@ -226,9 +227,12 @@ def _dependency(block: Block) -> Dependency | None:
     """`**registry** (8000) - ...`: a name, and a port or bold type that says it is a service."""
     first = block.text.split("\n")[0].strip()
     found = _DEPENDENCY.match(first)
-    if found is None or not (first.startswith(("**", "`")) or found["port"]):
+    port = (found["port"] or found["number"]) if found else None
+    if found is None or not (port or first.startswith(("**", "`"))):
         return None
     name = slug(found["name"])
-    url = f"http://localhost:{found['port']}" if found["port"] else None
+    if not name or re.fullmatch(r"port(?:-\d+)?", name):
+        return None
+    url = f"http://localhost:{port}" if port else None
     required = "optional" not in f"{block.section} {first.lower()[:60]}"
-    return Dependency(name=name, url=url, required=required) if name else None
+    return Dependency(name=name, url=url, required=required)
