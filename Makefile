@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+CORPUS ?= ../shared/corpus
 
 export BUILD_EXECUTOR_HOME ?= $(CURDIR)/var
 export SPEC_ROOTS ?= $(CURDIR)
@@ -10,7 +11,7 @@ export SPEC_ROOTS ?= $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-core test-full check format bench lock clean
+.PHONY: help demo up down test test-core test-full check format bench corpus lock clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +46,9 @@ format: $(VENV)/installed-dev ## format and fix what can be fixed mechanically
 
 bench: $(VENV)/installed-dev ## print the figures of the product on this machine
 	@$(BIN)/python -m tests.bench
+
+corpus: $(VENV)/installed-dev ## build every SPEC of CORPUS, a folder with truth.json, and score it
+	@nice $(BIN)/python -m tests.corpus $(CORPUS)
 
 lock: $(VENV)/installed-dev ## compile the locked requirements from pyproject.toml
 	@$(UV) pip compile -q --universal --generate-hashes --no-header pyproject.toml -o requirements.txt
