@@ -34,6 +34,8 @@ class Stack:
             "PREFECT_SERVER_API_PORT": str(free_port()),
             "APPROVAL_TIMEOUT_SECONDS": "120",
         }
+        server = self.environment["PREFECT_SERVER_API_PORT"]
+        self.environment["PREFECT_API_URL"] = f"http://127.0.0.1:{server}/api"
         self.url = f"http://127.0.0.1:{self.environment['PORT']}"
         self.http = httpx.Client(base_url=self.url, timeout=60)
 

@@ -1,5 +1,6 @@
 """The main job, for real: what an operator, a mesh service and a crash can do to a build."""
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -185,6 +186,23 @@ def test_a_killed_build_is_failed_and_cleaned_up(stack: Stack, notes: Callable[[
     assert build["status"] == "failed"
     assert release_of(url) == before
     assert psutil.wait_procs(children, timeout=10)[1] == []
+
+
+def test_a_build_started_in_prefect_itself_is_a_build_like_any_other(
+    stack: Stack, notes: Callable[[str], str]
+) -> None:
+    request = json.dumps({"spec_path": notes("1.0.0"), "deploy_local": False})
+    before = {build["build_id"] for build in stack.http.get("/builds").json()["builds"]}
+    argument = ("--param", f"request={request}")
+    stack.run("prefect", "deployment", "run", "build-service/local", *argument)
+
+    (build_id,) = {
+        build["build_id"] for build in stack.http.get("/builds").json()["builds"]
+    } - before
+    build = stack.finished(build_id)
+
+    assert build["status"] == "completed"
+    assert build["service_name"].startswith("notes-")
 
 
 def test_three_builds_run_at_once_and_the_fourth_waits(
