@@ -30,7 +30,7 @@ from build_executor.spec.effects import (
 )
 from build_executor.spec.listing import counters_of, echoes_of, query_parameters
 from build_executor.spec.naming import pascal, snake, unique_name
-from build_executor.spec.places import segments
+from build_executor.spec.places import normal, segments
 from build_executor.spec.python_models import PythonModel
 from build_executor.spec.resources import Kind, id_field_of, wrapper_of
 from build_executor.spec.shapes import (
@@ -130,7 +130,7 @@ def _operation(member: Classified, bench: Workbench, **given: object) -> Operati
         "rule": rule,
         "success_status": draft.success or _SUCCESS.get(rule, 200),
         "errors": tuple(sorted(code for code in draft.errors if code >= 400)),  # noqa: PLR2004 - HTTP
-        "parameters": _path_parameters(draft),
+        "parameters": _path_parameters(draft, bench),
         "request_example": draft.request.example if draft.request else None,
         "response_example": draft.response.example if draft.response else None,
         "media_type": draft.media_type,
@@ -139,7 +139,21 @@ def _operation(member: Classified, bench: Workbench, **given: object) -> Operati
         **given,
         "resource": resource.name if isinstance(resource, Resource) else None,
     }
-    return Operation.model_validate(values)
+    operation = Operation.model_validate(values)
+    typed = tuple(_typed(parameter, operation, bench) for parameter in operation.parameters)
+    return operation.model_copy(update={"parameters": typed})
+
+
+def _typed(parameter: Parameter, operation: Operation, bench: Workbench) -> Parameter:
+    """A path parameter that names a record has the type of that record's id."""
+    effect, by_name = operation.effect, {r.name: r for r in bench.resources.values()}
+    named = {reference.field: reference.resource for reference in effect.parents}
+    if effect.id_parameter is not None and operation.resource is not None:
+        named[effect.id_parameter] = operation.resource
+    target = by_name.get(named.get(parameter.name, ""))
+    if parameter.location != "path" or target is None or parameter.shape:
+        return parameter
+    return parameter.model_copy(update={"shape": {"type": target.id_type}})
 
 
 def _is_owned(member: Classified, bench: Workbench) -> bool:
@@ -165,7 +179,7 @@ def _name(member: Classified, resource: Resource | None) -> str:
         return f"list{tail}"
     names = {
         "list": f"list_{resource.name}{tail}",
-        "transition": f"{snake(member.verb)}_{resource.singular}",
+        "transition": f"{snake(member.verb).rstrip('_')}_{resource.singular}",
         "read": f"get_{resource.singular}{tail}",
         "field": f"get_{resource.singular}{tail}",
         "login": "sign_in",
@@ -175,24 +189,23 @@ def _name(member: Classified, resource: Resource | None) -> str:
     return names.get(member.rule) or f"{member.rule}_{resource.singular}{tail}"
 
 
-def _path_parameters(draft: Draft) -> tuple[Parameter, ...]:
+def _path_parameters(draft: Draft, bench: Workbench) -> tuple[Parameter, ...]:
     declared = {p.name: p for p in draft.parameters}
-    path = [part[1:-1] for part in segments(draft.path) if part.startswith("{")]
+    parts = segments(draft.path)
     own = [
-        declared.get(name) or Parameter(name=name, location="path", required=True) for name in path
+        declared.get(part[1:-1]) or _identifying(part[1:-1], parts[:index], bench)
+        for index, part in enumerate(parts)
+        if part.startswith("{")
     ]
     return (*own, *(p for p in draft.parameters if p.location == "header"))
 
 
-def _query_of(draft: Draft) -> tuple[Parameter, ...]:
-    declared = tuple(p for p in draft.parameters if p.location == "query")
-    names = {p.name for p in declared}
-    more = tuple(
-        Parameter(name=name, location="query", shape={"type": "string"})
-        for name in draft.query
-        if name not in names
-    )
-    return (*declared, *more)
+def _identifying(name: str, above: list[str], bench: Workbench) -> Parameter:
+    """A parameter of a path; a number where it identifies a record whose id is one."""
+    resource = bench.resources.get(normal("/" + "/".join(above)))
+    is_number = resource is not None and resource.id_type == "integer"
+    shape: Shape = {"type": "integer"} if is_number else {}
+    return Parameter(name=name, location="path", required=True, shape=shape)
 
 
 def _named_request(member: Classified, sent: Shape | None, bench: Workbench) -> Shape | None:
@@ -202,6 +215,7 @@ def _named_request(member: Classified, sent: Shape | None, bench: Workbench) -> 
     if sent is None or "$ref" in sent or not properties(sent):
         return sent
     found = bench.of(member)
+    sent = _refined(sent, found[1].shape) if found else sent
     noun = pascal(found[1].singular) if found else ""
     prefix = {"create": "Create", "update": "Update", "replace": "Replace"}.get(member.rule)
     if prefix and noun:
@@ -216,6 +230,17 @@ def _named_request(member: Classified, sent: Shape | None, bench: Workbench) -> 
     name = unique_name(name, set(bench.components))
     bench.components[name] = {"description": f"What {member.draft.label} takes", **sent}
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _refined(sent: Shape, known: Shape) -> Shape:
+    """A text that is one of some words elsewhere is one of them here too."""
+    fields = properties(known)
+    members = {
+        name: fields[name] | {"default": shape["default"]} if "default" in shape else fields[name]
+        for name, shape in properties(sent).items()
+        if is_type(shape, "string") and "enum" in fields.get(name, {}) and "enum" not in shape
+    }
+    return {**sent, "properties": {**properties(sent), **members}}
 
 
 def _stream(member: Classified, bench: Workbench, found: tuple[Kind, Resource] | None) -> Operation:
@@ -342,7 +367,7 @@ def _declared(draft: Draft) -> Shape:
 
 def _listing(member: Classified, kind: Kind, resource: Resource, bench: Workbench) -> Operation:
     draft = member.draft
-    parameters = (*_path_parameters(draft), *query_parameters(draft, resource))
+    parameters = (*_path_parameters(draft, bench), *query_parameters(draft, resource))
     parameters = tuple(_with_field(p, kind, resource, bench, draft) for p in parameters)
     answer = response_shape(draft)
     key = member.list_key if answer else _default_key(draft, resource)

@@ -193,8 +193,9 @@ def to_resource(kind: Kind, kinds: dict[str, Kind]) -> Resource:
         for parameter, path in kind.collection.parents
         if path in kinds
     )
-    for parent in parents:
-        fields.setdefault(parent.field, {"type": "string"})
+    for parameter, path in kind.collection.parents:
+        if path in kinds:
+            fields.setdefault(parameter, _id_shape(kinds[path], id_field_of(kinds[path])))
     return Resource(
         name=kind.name,
         singular=singular(kind.name),

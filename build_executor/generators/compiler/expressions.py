@@ -8,7 +8,6 @@ from build_executor.generators.compiler.annotations import field_name
 from build_executor.generators.compiler.text import literal, text_literal
 from build_executor.spec.contract import Assignment, Counter, Operation, Resource
 from build_executor.spec.naming import variable
-from build_executor.spec.shapes import properties
 
 _MOMENTS = {"number": "epoch()", "integer": "int(epoch())"}
 Tree = dict[str, "str | Tree"]
@@ -122,8 +121,3 @@ def parameter_code(operation: Operation, purpose: str) -> str | None:
         if parameter.purpose == purpose:
             return f"query.{attribute(parameter.name)}"
     return None
-
-
-def record_fields(resource: Resource) -> set[str]:
-    """The names of all fields a record may have."""
-    return set(properties(resource.shape))

@@ -114,8 +114,13 @@ def _array(
 
 def _object(shape: Shape, components: Mapping[str, Shape], number: int, depth: int) -> JsonValue:
     members = cast("dict[str, Shape]", shape.get("properties") or {})
-    if not members or depth > _DEEPEST:
-        return {} if members else {"key": f"value {number}"}
+    extra = shape.get("additionalProperties")
+    if depth > _DEEPEST:
+        return {}
+    if not members and isinstance(extra, dict):
+        return {"key": sample(extra, components, number, "value", depth + 1)}
+    if not members:
+        return {"key": f"value {number}"}
     return {n: sample(s, components, number, n, depth + 1) for n, s in members.items()}
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from build_executor.generators.compiler.expressions import counted
-from build_executor.generators.compiler.text import literal
 from build_executor.spec.contract import Contract
 from build_executor.spec.listing import counters_of
 from build_executor.spec.places import segments
@@ -84,8 +83,3 @@ def aliases_of(contract: Contract) -> Iterator[Alias]:
         last = f"/{segments(operation.path)[-1]}" if segments(operation.path) else ""
         if operation.kind == "udc" and operation.path not in UDC_PATHS and last in _FUNCTIONS:
             yield Alias(operation.path, _FUNCTIONS[last], operation.method)
-
-
-def code_of(value: JsonValue) -> str:
-    """A Python literal."""
-    return literal(value)
