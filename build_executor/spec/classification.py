@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from build_executor.spec.accounts import Accounts
 from build_executor.spec.drafts import Draft
 from build_executor.spec.naming import is_plural, plural, singular, snake
-from build_executor.spec.places import Collection, is_parameter, normal, segments, split_item
+from build_executor.spec.places import (
+    MODIFIERS,
+    Collection,
+    is_parameter,
+    normal,
+    segments,
+    split_item,
+)
 from build_executor.spec.shapes import is_array, is_type, properties
 from build_executor.spec.verbs import ENTRY_VERBS, is_known_verb
 
@@ -243,6 +250,7 @@ def _listing(draft: Draft, situation: Situation) -> Classified | None:
 def _is_list(draft: Draft) -> bool:
     return bool(draft.response and is_array(draft.response.shape)) or bool(
         re.match(r"(?:list|array|get all|all)\b", draft.text)
+        or (segments(draft.path)[-1:] and segments(draft.path)[-1] in MODIFIERS)
     )
 
 

@@ -51,6 +51,8 @@ def read_draft(mention: Mention, pieces: Sequence[Block]) -> Draft:
             label = plain_text(piece.text)
         else:
             label = _add_lines(draft, piece)
+    if not draft.summary and pieces and pieces[0].headings:
+        draft.summary = re.sub(r"^[\d.)\s]+", "", pieces[0].headings[-1])[:_SUMMARY_LIMIT]
     return draft
 
 

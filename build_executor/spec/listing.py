@@ -140,7 +140,7 @@ def counters_of(
 ) -> Iterator[Counter]:
     """The fields of an answer that are numbers of rows; one level of nesting is followed."""
     for name, shape in properties(answer).items():
-        if is_type(shape, "integer", "number"):
+        if is_type(shape, "integer", "number") or not shape:
             yield from _counter(name, name, resources, main, listing=listing)
         elif is_type(shape, "object"):
             inner_main = _named(name, resources) or main

@@ -63,7 +63,8 @@ def singular(noun: str) -> str:
 
 def plural(noun: str) -> str:
     """The plural of an English noun in snake case, as far as rules go."""
-    if noun.endswith("s") and singular(noun) != noun:
+    last = noun.rpartition("_")[2]
+    if (noun.endswith("s") and singular(noun) != noun) or last in _SAME - {"status", "bus"}:
         return noun
     for single, many in _IRREGULAR.items():
         if many == noun:

@@ -139,21 +139,7 @@ def _operation(member: Classified, bench: Workbench, **given: object) -> Operati
         **given,
         "resource": resource.name if isinstance(resource, Resource) else None,
     }
-    operation = Operation.model_validate(values)
-    typed = tuple(_typed(parameter, operation, bench) for parameter in operation.parameters)
-    return operation.model_copy(update={"parameters": typed})
-
-
-def _typed(parameter: Parameter, operation: Operation, bench: Workbench) -> Parameter:
-    """A path parameter that names a record has the type of that record's id."""
-    effect, by_name = operation.effect, {r.name: r for r in bench.resources.values()}
-    named = {reference.field: reference.resource for reference in effect.parents}
-    if effect.id_parameter is not None and operation.resource is not None:
-        named[effect.id_parameter] = operation.resource
-    target = by_name.get(named.get(parameter.name, ""))
-    if parameter.location != "path" or target is None or parameter.shape:
-        return parameter
-    return parameter.model_copy(update={"shape": {"type": target.id_type}})
+    return Operation.model_validate(values)
 
 
 def _is_owned(member: Classified, bench: Workbench) -> bool:

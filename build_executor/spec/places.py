@@ -9,7 +9,7 @@ from build_executor.spec.naming import plural, singular, snake
 
 _PREFIXES = frozenset({"api", "rest", "public", "internal"})
 _VERSION = re.compile(r"v\d+(?:\.\d+)?")
-_MODIFIERS = frozenset(
+MODIFIERS = frozenset(
     {"active", "recent", "all", "list", "search", "pending", "latest", "find", "query"}
 )
 
@@ -103,4 +103,4 @@ def _above(path: str) -> tuple[tuple[str, str], ...]:
 
 def _is_collection_name(path: str) -> bool:
     last = (segments(path) or [""])[-1]
-    return not is_parameter(last) and plural(snake(last)) == snake(last) and last not in _MODIFIERS
+    return not is_parameter(last) and plural(snake(last)) == snake(last) and last not in MODIFIERS
