@@ -143,11 +143,12 @@ class HealthReport(Value):
 
 
 class Owner(Value):
-    """The process that works on a build; `started_at` tells it from a later one of the same pid."""
+    """The process that works on a build; its start tells it from a later one of the same pid."""
 
     host: str
+    boot_id: str = Field(description="the kernel's name for this boot of the host")
     pid: int
-    started_at: float = Field(description="seconds since the epoch, as the kernel reports it")
+    start_ticks: int = Field(description="clock ticks between the boot and the process's start")
 
 
 class BuildRecord(Value):

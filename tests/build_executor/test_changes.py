@@ -12,7 +12,7 @@ def built(
     record = BuildRecord(
         build_id=build_id,
         request=BuildRequest(spec_path=str(spec)),
-        owner=Owner(host="here", pid=1, started_at=0),
+        owner=Owner(host="here", boot_id="b", pid=1, start_ticks=0),
         service=spec.stem,
         spec_digest=digest,
     )

@@ -1,10 +1,8 @@
 import os
 
-import psutil
-
 from build_executor import command
 from build_executor.models import Owner
-from build_executor.ownership import is_alive, this_process
+from build_executor.ownership import is_alive, start_ticks, this_process
 
 
 def test_this_process_is_alive() -> None:
@@ -18,9 +16,13 @@ def test_a_process_that_ended_is_not() -> None:
 
 
 def test_another_process_with_the_same_pid_is_another_owner() -> None:
-    earlier = this_process().started_at - 100
+    earlier = this_process().start_ticks - 100
 
-    assert not is_alive(this_process().model_copy(update={"started_at": earlier}))
+    assert not is_alive(this_process().model_copy(update={"start_ticks": earlier}))
+
+
+def test_a_process_from_before_the_last_boot_is_not_alive() -> None:
+    assert not is_alive(this_process().model_copy(update={"boot_id": "another"}))
 
 
 def test_a_process_that_waits_to_be_buried_is_not_alive() -> None:
@@ -29,13 +31,11 @@ def test_a_process_that_waits_to_be_buried_is_not_alive() -> None:
         os._exit(0)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
-    owner = this_process().model_copy(
-        update={"pid": pid, "started_at": psutil.Process(pid).create_time()}
-    )
+    ended = start_ticks(pid)
 
-    assert not is_alive(owner)
+    assert ended is None
     os.waitpid(pid, 0)
 
 
 def test_a_process_on_another_host_cannot_be_judged() -> None:
-    assert is_alive(Owner(host="elsewhere.invalid", pid=1, started_at=0))
+    assert is_alive(Owner(host="elsewhere.invalid", boot_id="b", pid=1, start_ticks=0))

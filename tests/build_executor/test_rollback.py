@@ -25,7 +25,7 @@ def record(release_id: str, service: str | None = SHOP) -> BuildRecord:
     return BuildRecord(
         build_id=f"build-{release_id}",
         request=BuildRequest(spec_path="SPEC.md"),
-        owner=Owner(host="here", pid=1, started_at=0),
+        owner=Owner(host="here", boot_id="b", pid=1, start_ticks=0),
         service=service,
     )
 

@@ -8,13 +8,13 @@ from api.reconciler import Reconciler
 from api.runs import RunFilter, StateType
 from build_executor import artifacts, ownership
 from build_executor.artifacts import ArtifactStore
-from build_executor.models import BuildRecord, BuildRequest, Owner
+from build_executor.models import BuildRecord, BuildRequest
 from tests.api.live.running import Client
 from tests.prefect_server import PrefectServer
 
 pytestmark = pytest.mark.full
 
-GONE = Owner(host=ownership.this_process().host, pid=2**22 + 1, started_at=1)
+GONE = ownership.this_process().model_copy(update={"pid": 2**22 + 1})
 
 
 def once(prefect: PrefectServer, home: Path, *, dead: bool) -> None:
