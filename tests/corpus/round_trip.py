@@ -38,11 +38,18 @@ def _journey(contract: Contract, dialect: str) -> RoundTrip:
         if after.get(name) == value:
             trip.kept += 1
         else:
-            trip.lost.append(f"{name}: {value} became {after.get(name)}")
+            trip.lost.append(f"{name} ({_difference(value, after.get(name))})")
     surplus = after.keys() - before.keys()
     trip.parts += len(surplus)
     trip.lost.extend(f"{name} was added" for name in sorted(surplus))
     return trip
+
+
+def _difference(before: object, after: object) -> str:
+    """What of a part is another one now; its values are the document's, and stay there."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return "value" if after is not None else "missing"
+    return ", ".join(name for name in before if before[name] != after[name])
 
 
 def _essence(contract: Contract) -> dict[str, object]:
