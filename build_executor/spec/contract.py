@@ -84,6 +84,7 @@ class Effect(Value):
     rejected: JsonValue = Field(default=None, description="the status when the body says no")
     decision: str | None = Field(default=None, description="the body's boolean that decides")
     allowed_from: tuple[str, ...] = Field(default=(), description="empty: any non-terminal status")
+    refused_from: tuple[str, ...] = Field(default=(), description="besides the terminal ones")
     idempotent: bool = False
     wraps: str | None = Field(default=None, description="the answer's key that holds the record")
     newest_first: bool = False

@@ -13,7 +13,15 @@ from build_executor.spec.naming import plural, snake
 from build_executor.spec.places import is_parameter, segments
 from build_executor.spec.resources import DECISIONS, Kind, states_of
 from build_executor.spec.shapes import is_instant_name, is_type, properties, required
-from build_executor.spec.verbs import allowed_from, participle, stated_sources, targets
+from build_executor.spec.verbs import (
+    alike,
+    allowed_from,
+    participle,
+    stated_refusals,
+    stated_sources,
+    stated_target,
+    targets,
+)
 
 _BIRTH = re.compile(
     r"^(?:created|submitted|registered|queued|received|inserted|added|requested|joined|opened|placed"
@@ -81,7 +89,8 @@ def _references(
     """`customer_id` in a body refers to customers, if this service creates customers."""
     by_name = {resource.name: resource for resource in resources.values()}
     for name in fields:
-        target = by_name.get(plural(name.removesuffix("_id"))) if name.endswith("_id") else None
+        spoken = snake(name)
+        target = by_name.get(plural(spoken.removesuffix("_id"))) if spoken.endswith("_id") else None
         if target is not None and target.creatable and target.name != own.name:
             yield Reference(field=name, resource=target.name)
 
@@ -208,10 +217,7 @@ def transition_effect(
     if field is None:
         return _deciding(member, kind, resource, sent)
     states = states_of(kind, resource.status_field) if field == resource.status_field else []
-    text = member.draft.text
-    sources: tuple[str, ...] = ()
-    if isinstance(target, str):
-        sources = stated_sources(text, states, target) or allowed_from(member.verb, states, target)
+    sources, refused = _limits(member, states, target)
     stamps = tuple(_stamps(member, resource, target))
     body = tuple(
         Assignment(field=name, source="body", value=name)
@@ -228,7 +234,23 @@ def transition_effect(
         decision=decision,
         rejected=_rejected(states) if decision else None,
         allowed_from=sources,
+        refused_from=refused,
     )
+
+
+def _limits(
+    member: Classified, states: list[str], target: JsonValue
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The states that the change may leave, if they are told, and those that it must not."""
+    if not isinstance(target, str):
+        return (), ()
+    draft = member.draft
+    stated = stated_sources(draft.text, states, target)
+    refused = stated_refusals(draft.text, states)
+    if refused or 409 in draft.errors:  # noqa: PLR2004 - HTTP: conflict
+        refused = tuple(dict.fromkeys([*refused, target]))
+    usual = stated or allowed_from(member.verb, states, target)
+    return tuple(state for state in usual if stated or state not in refused), refused
 
 
 def _parameter_of(member: Classified) -> str | None:
@@ -267,6 +289,8 @@ def _target(member: Classified, resource: Resource) -> tuple[str | None, JsonVal
     """(field, value) after the verb: the answer's example, a boolean field, or a known state."""
     status = resource.status_field
     answered = _answered_status(member.draft, status)
+    if answered is None and status is not None:
+        answered = stated_target(member.draft.text, resource_states(resource))
     if answered is not None:
         return status, answered
     switch = _switch(member.verb, resource)
@@ -274,13 +298,20 @@ def _target(member: Classified, resource: Resource) -> tuple[str | None, JsonVal
         return switch, True
     if status is None:
         return None, None
-    enum = properties(resource.shape)[status].get("enum")
-    states = [state for state in enum if state is not None] if isinstance(enum, list) else []
-    spoken = {snake(str(state)): state for state in states}
+    states = resource_states(resource)
+    spoken = {snake(state): state for state in states}
     known = [spoken[word] for word in targets(member.verb) if word in spoken]
-    if known or not states:
-        return status, (known or [participle(member.verb)])[0]
+    similar = alike(member.verb, states)
+    if known or similar is not None or not states:
+        return status, [*known, similar or participle(member.verb)][0]
     return None, None
+
+
+def resource_states(resource: Resource) -> list[str]:
+    """The states that an enumeration gives; none if any text may stand there."""
+    shape = properties(resource.shape).get(resource.status_field or "", {})
+    enum = shape.get("enum")
+    return [str(state) for state in enum if state is not None] if isinstance(enum, list) else []
 
 
 def _answered_status(draft: Draft, status: str | None) -> str | None:

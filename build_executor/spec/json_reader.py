@@ -24,6 +24,7 @@ _CONSTANTS: dict[str, JsonValue] = {
     "null": None,
     "none": None,
 }
+_OPTIONAL = re.compile(r"\s*(?:[(,]\s*(?:optional|nullable)\s*\)?|\?)$")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _TYPE_WORDS: dict[str, dict[str, JsonValue]] = {
     "string": {"type": "string"},
@@ -77,8 +78,12 @@ class _NotJsonError(ValueError):
 
 def type_word(word: str) -> Hint | None:
     """What a word such as `float` or `ISO datetime` says about a value's shape."""
-    shape = _TYPE_WORDS.get(word.strip().lower())
-    return Hint(dict(shape)) if shape is not None else None
+    spoken = word.strip().lower()
+    plain_word = _OPTIONAL.sub("", spoken)
+    shape = _TYPE_WORDS.get(plain_word)
+    if shape is None:
+        return None
+    return Hint({**shape, "type": [shape["type"], "null"]} if plain_word != spoken else dict(shape))
 
 
 def read_examples(text: str) -> tuple[Example, ...]:
@@ -164,7 +169,8 @@ class _Reader:
             key = self._string()
             if self._skip() == ":":
                 self.position += 1
-                members[key] = self.value(depth + 1)
+                value = self.value(depth + 1)
+                members[key] = "email" if _is_word_email(key, value) else value
         self.position += 1
         return members or Hint({"type": "object"})
 
@@ -244,6 +250,14 @@ def _number(text: str) -> int | float:
         return int(digits)
     except ValueError:
         return float(digits)
+
+
+def _is_word_email(key: str, value: Node) -> bool:
+    """`"channel": "email"` is one of the channels, not a place for an address."""
+    is_address = isinstance(value, Hint) and value.shape.get("format") == "email"
+    return is_address and not re.search(
+        r"mail|contact|address|login|user|recipient|to$", key.lower()
+    )
 
 
 def _placeholder(text: str) -> Node:

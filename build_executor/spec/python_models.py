@@ -56,8 +56,34 @@ def read_models(text: str, first_line: int) -> tuple[PythonModel, ...]:
     lines = text.split("\n")
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     enums = {node.name: shape for node in classes if (shape := _enum(node))}
-    models = (_model(node, lines, enums, first_line) for node in classes if node.name not in enums)
-    return tuple(model for model in models if model.fields)
+    models: dict[str, PythonModel] = {}
+    for node in classes:
+        if node.name not in enums:
+            own = _model(node, lines, enums, first_line)
+            models[node.name] = _inheriting(own, [models.get(name) for name in _bases(node)])
+    return tuple(model for model in models.values() if model.fields)
+
+
+def _bases(node: ast.ClassDef) -> list[str]:
+    return [base.id for base in node.bases if isinstance(base, ast.Name)]
+
+
+def _inheriting(own: PythonModel, bases: list[PythonModel | None]) -> PythonModel:
+    """The class with the fields of the classes above it that it does not state anew."""
+    for base in (base for base in bases if base is not None):
+        own = PythonModel(
+            own.name,
+            {**base.fields, **own.fields},
+            tuple(
+                name
+                for name in dict.fromkeys([*base.required, *own.required])
+                if name in own.required or name not in own.fields
+            ),
+            {**{n: v for n, v in base.defaults.items() if n not in own.fields}, **own.defaults},
+            tuple(dict.fromkeys([*base.unique, *own.unique])),
+            own.line,
+        )
+    return own
 
 
 def _enum(node: ast.ClassDef) -> Shape | None:
@@ -82,16 +108,79 @@ def _model(
     for item in _annotated(node):
         name = cast("ast.Name", item.target).id
         comment = _comment(lines[item.lineno - 1])
-        fields[name] = _commented(_shape(item.annotation, enums), comment)
+        fields[name] = _bounded(_commented(_shape(item.annotation, enums), comment), item.value)
         if "unique" in comment.lower():
             unique.append(name)
-        if item.value is None and not _is_optional(item.annotation):
+        if _is_needed(item):
             needed.append(name)
-        if item.value is not None:
-            defaults.update((name, value) for value in _default(item.value))
+        elif item.value is not None:
+            known = _member_of(item.value, enums)
+            defaults.update((name, value) for value in [*known, *_default(item.value)][:1])
     return PythonModel(
         node.name, fields, tuple(needed), defaults, tuple(unique), first_line + node.lineno - 1
     )
+
+
+def _is_needed(item: ast.AnnAssign) -> bool:
+    """Without a value, or with `Field(...)` as one."""
+    value = item.value
+    if not isinstance(value, ast.Call):
+        is_ellipsis = isinstance(value, ast.Constant) and value.value is ...
+        return is_ellipsis or (value is None and not _is_optional(item.annotation))
+    if not _describes(value) or {"default", "default_factory"} & {k.arg for k in value.keywords}:
+        return False
+    first = value.args[0] if value.args else None
+    return first is None or (isinstance(first, ast.Constant) and first.value is ...)
+
+
+def _describes(call: ast.Call) -> bool:
+    """Whether the call says what a field may hold, and is not its value."""
+    return ast.unparse(call.func).rsplit(".", 1)[-1] in {"Field", "field", "Query", "Body", "Path"}
+
+
+def _member_of(node: ast.expr, enums: dict[str, Shape]) -> Iterator[JsonValue]:
+    """`Size.SMALL` is the word that the enumeration gives to it."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        words = enums.get(node.value.id, {}).get("enum")
+        spoken = [w for w in words if isinstance(w, str)] if isinstance(words, list) else []
+        yield from [w for w in spoken if _plain(w) == _plain(node.attr)]
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", word.lower())
+
+
+def _bounded(shape: Shape, value: ast.expr | None) -> Shape:
+    """The shape with the bounds that `Field(gt=0, max_length=10)` sets."""
+    if not shape or "$ref" in shape:
+        return shape
+    bounds = bounds_in(value)
+    if is_type(shape, "array"):
+        bounds = {word.replace("Length", "Items"): bound for word, bound in bounds.items()}
+    return {**shape, **bounds}
+
+
+def bounds_in(value: ast.expr | None) -> Shape:
+    """The bounds among the keywords of a call such as `Field(...)` or `Query(...)`."""
+    bounds: Shape = {}
+    for keyword in value.keywords if isinstance(value, ast.Call) else []:
+        word, found = _BOUNDS.get(keyword.arg or ""), list(_default(keyword.value))
+        if word is not None and found and found[0] is not None:
+            bounds[word] = found[0]
+    return bounds
+
+
+_BOUNDS = {
+    "gt": "exclusiveMinimum",
+    "ge": "minimum",
+    "lt": "exclusiveMaximum",
+    "le": "maximum",
+    "multiple_of": "multipleOf",
+    "min_length": "minLength",
+    "max_length": "maxLength",
+    "pattern": "pattern",
+    "regex": "pattern",
+}
 
 
 def _annotated(node: ast.ClassDef) -> Iterator[ast.AnnAssign]:
@@ -119,7 +208,10 @@ def _commented(shape: Shape, comment: str) -> Shape:
 def _default(node: ast.expr) -> Iterator[JsonValue]:
     if isinstance(node, ast.Call):
         keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+        if ast.unparse(keywords.get("default_factory", node.func)) in {"list", "dict"}:
+            yield [] if ast.unparse(keywords.get("default_factory", node.func)) == "list" else {}
         candidates = [*node.args[:1], *(keywords[k] for k in ("default",) if k in keywords)]
+        candidates = candidates if _describes(node) else []
         for candidate in candidates:
             yield from _default(candidate)
         return

@@ -126,8 +126,10 @@ def is_known_verb(verb: str) -> bool:
 
 
 def terminal_states(states: list[str]) -> tuple[str, ...]:
-    """Those of the states that end a record's life."""
-    return tuple(state for state in states if state.lower() in _ENDS)
+    """Those of the states that end a record's life; what can still be closed has not ended."""
+    closing = {"closed", "archived"} & {state.lower() for state in states}
+    ends = _ENDS - {"resolved", "done"} if closing else _ENDS
+    return tuple(state for state in states if state.lower() in ends)
 
 
 def allowed_from(verb: str, states: list[str], target: str) -> tuple[str, ...]:
@@ -141,6 +143,46 @@ def allowed_from(verb: str, states: list[str], target: str) -> tuple[str, ...]:
     return ()
 
 
+def stated_refusals(text: str, states: list[str]) -> tuple[str, ...]:
+    """The states that `409 if already paid` or `a void one cannot be paid` forbids."""
+    found: list[str] = []
+    for sentence in re.split(r"[.;\n]", text.lower()):
+        forbids = re.search(r"\balready\b|\b409\b|\bcan(?:not|'t| not) be\b|\bconflict\b", sentence)
+        if not forbids or re.search(r"\b(?:only|unless|otherwise|must|not yet)\b", sentence):
+            continue
+        if re.search(r"\b(?:if|when|is|are) not\b", sentence):
+            continue
+        found.extend(state for state in states if _names(sentence, state))
+    return tuple(dict.fromkeys(found))
+
+
+def _names(sentence: str, state: str) -> bool:
+    words = re.escape(state.lower()).replace("_", "[ _-]")
+    return bool(re.search(rf"\b(?<!be ){words}s?\b", sentence))
+
+
+def stated_target(text: str, states: list[str]) -> str | None:
+    """The state that `status becomes picked_up` or `marks it as paid` names."""
+    pattern = (
+        r"(?:status|state)`?\s+(?:becomes|is(?: now)? set to|changes to|turns|to|->|\u2192|=)\s+"
+        r"[`\"']?([a-z][\w-]*)|\bmark(?:s|ed)?\s+(?:\w+\s+){0,3}as\s+[`\"']?([a-z][\w-]*)"
+    )
+    spoken = {state.lower(): state for state in states}
+    for first, second in re.findall(pattern, text.lower()):
+        if (first or second) in spoken:
+            return spoken[first or second]
+    return None
+
+
+def alike(verb: str, states: list[str]) -> str | None:
+    """`pickup` leads to `picked_up`: the state that is the verb with an ending inside."""
+    word = re.sub(r"[-_]", "", verb.lower())
+    for state in states:
+        if word == re.sub(r"ed(?=_|$)", "", state.lower()).replace("_", ""):
+            return state
+    return None
+
+
 def stated_sources(text: str, states: list[str], target: str) -> tuple[str, ...]:
     """The states that a sentence such as `only pending or held ones can be …` allows."""
     for pattern in (
@@ -151,7 +193,7 @@ def stated_sources(text: str, states: list[str], target: str) -> tuple[str, ...]
         r"\bfrom\b[^.;]*",
     ):
         for sentence in re.findall(pattern, text.lower()):
-            found = [s for s in states if re.search(rf"\b{re.escape(s.lower())}\b", sentence)]
+            found = [s for s in states if re.search(rf"\b{re.escape(s.lower())}s?\b", sentence)]
             found = [state for state in found if state != target]
             if found:
                 return tuple(found)

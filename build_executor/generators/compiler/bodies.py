@@ -215,7 +215,8 @@ class Writer:
             states = literal(list(effect.allowed_from))
             yield f"    require_state(record, {text_literal(field)}, {states})"
         else:
-            refused = list(dict.fromkeys([*resource.terminal, *_own_target(resource, effect)]))
+            own = [*_own_target(resource, effect), *effect.refused_from]
+            refused = list(dict.fromkeys([*resource.terminal, *own]))
             if refused:
                 yield f"    refuse_states(record, {text_literal(field)}, {literal(list(refused))})"
 

@@ -369,7 +369,8 @@ def _transitions(contract: Contract, case: ResourceCase) -> Iterator[TransitionC
         target = operation.effect.target
         allowed = operation.effect.allowed_from
         initial = str(case.resource.initial_status)
-        ends = target in case.resource.terminal if not allowed else target not in allowed
+        refused = {*case.resource.terminal, *operation.effect.refused_from}
+        ends = target in refused if not allowed else target not in allowed
         yield TransitionCase(
             name=operation.name,
             step=_step(contract, case, operation),
@@ -416,7 +417,7 @@ def _allows(operation: Operation, state: str, resource: Resource) -> bool:
         return True
     if operation.effect.allowed_from:
         return state in operation.effect.allowed_from
-    return state not in resource.terminal
+    return state not in {*resource.terminal, *operation.effect.refused_from}
 
 
 def _unknown_calls(contract: Contract) -> Iterator[tuple[str, str, str]]:
