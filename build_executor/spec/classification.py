@@ -23,6 +23,7 @@ from build_executor.spec.shapes import is_array, is_type, properties
 from build_executor.spec.verbs import ENTRY_VERBS, is_known_verb
 
 _AGGREGATES = re.compile(r"stat|summar|count|metric|overview|dashboard|total|analytic|aggregate")
+_STEM = 4  # `verification_id` is the id of what `/verify` keeps
 _VIEWS = frozenset(
     {"status", "details", "detail", "info", "report", "result", "results", "summary"}
 )
@@ -213,9 +214,18 @@ def _by_returned_id(draft: Draft, situation: Situation) -> Classified | None:
     sent = set(properties(draft.request.shape)) if draft.request else set(draft.inputs)
     for name in _returned_ids(draft):
         for collection in situation.collections.values():
-            if name != "id" and name == collection.parameter and name not in sent:
+            if name != "id" and name not in sent and _identifies(name, collection, draft):
                 return Classified(draft, "create", collection)
     return _by_listed_noun(draft, situation)
+
+
+def _identifies(name: str, collection: Collection, draft: Draft) -> bool:
+    """Named as the parameter, as the noun, or, right below the collection, much like the noun."""
+    if name in {collection.parameter, f"{collection.singular}_id"}:
+        return True
+    is_below = normal(draft.path).rpartition("/")[0] == normal(collection.path)
+    stem = collection.singular[:_STEM]
+    return is_below and len(stem) == _STEM and name.startswith(stem)
 
 
 def _by_listed_noun(draft: Draft, situation: Situation) -> Classified | None:
@@ -244,6 +254,23 @@ def _listing(draft: Draft, situation: Situation) -> Classified | None:
     parent = situation.at("/" + "/".join(parts[:-1])) if len(parts) > 1 else None
     if parent is not None and (key or _is_list(draft)) and not _AGGREGATES.search(parts[-1]):
         return Classified(draft, "list", parent, parts[-1], list_key=key)
+    return _listing_of_others(draft, key, situation)
+
+
+def _listing_of_others(draft: Draft, key: str | None, situation: Situation) -> Classified | None:
+    """A list of what another endpoint answers an id of, or of what the path itself names."""
+    if key is None or "{" in draft.path:
+        return None
+    noun = plural(snake(key))
+    named = {plural(snake(part)) for part in segments(draft.path)}
+    made = {
+        plural(name.removesuffix("_id"))
+        for other in situation.drafts
+        if other.method == "POST"
+        for name in _returned_ids(other)
+    }
+    if noun in named | made or any(word.endswith(f"_{noun}") for word in named):
+        return Classified(draft, "list", Collection(f"/{noun}", None), list_key=key)
     return None
 
 

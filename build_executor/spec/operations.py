@@ -69,6 +69,7 @@ _RESERVED_NAMES = frozenset(
         "delete",
     ]
 )
+_HEALTH = re.compile(r"/(?:health|healthz|healthcheck|ping)$")
 _SUCCESS = {"create": 201, "delete": 204}
 
 
@@ -266,11 +267,12 @@ def _without_records(member: Classified, bench: Workbench) -> Operation:
 
 def _counting(member: Classified, resource: Resource | None, bench: Workbench) -> Operation:
     """An answer made of counts: implemented as far as its fields can be counted."""
-    answer = response_shape(member.draft)
+    answer = response_shape(member.draft) or _health_answer(member.draft)
     resources = list(bench.resources.values())
     counters = tuple(counters_of(answer, resources, resource, listing=False))
-    answers = [*echoes_of(answer, ()), *_identity(answer, bench)]
-    if not counters:
+    answers = [*echoes_of(answer, ()), *_identity(answer, member.draft, bench)]
+    is_whole = bool(answers) and properties(answer).keys() <= {a.field for a in answers}
+    if not counters and not is_whole:
         return stub(member, bench, "none of the answer's fields can be counted from stored records")
     known = {c.name.split(".")[0] for c in counters} | {a.field for a in answers}
     for name in properties(answer):
@@ -284,8 +286,16 @@ def _counting(member: Classified, resource: Resource | None, bench: Workbench) -
     return _operation(member, bench, resource=resource, response=shape, effect=effect)
 
 
-def _identity(answer: Shape, bench: Workbench) -> Iterable[Assignment]:
+def _health_answer(draft: Draft) -> Shape:
+    """What a health endpoint beside the UDC's says where the SPEC shows no answer."""
+    names = ("status", "service", "version") if _HEALTH.search(draft.path) else ()
+    return object_of({name: {"type": "string"} for name in names}) if names else {}
+
+
+def _identity(answer: Shape, draft: Draft, bench: Workbench) -> Iterable[Assignment]:
     values: dict[str, JsonValue] = {"service": bench.service, "version": bench.version}
+    if _HEALTH.search(draft.path):
+        values["status"] = "active"
     for name in properties(answer):
         if name in values:
             yield Assignment(field=name, source="literal", value=values[name])
@@ -318,6 +328,7 @@ def _id_parameter(member: Classified) -> str | None:
 def _creating(member: Classified, kind: Kind, resource: Resource, bench: Workbench) -> Operation:
     sent = request_shape(member.draft, bench.models)
     effect = create_effect(member, kind, resource, bench.resources, sent)
+    _note_unknown(member, kind, {resource.id_field, *properties(sent)}, effect, bench)
     return _operation(
         member,
         bench,
@@ -326,6 +337,23 @@ def _creating(member: Classified, kind: Kind, resource: Resource, bench: Workben
         response=_record_answer(member, kind, resource, effect),
         effect=effect.model_copy(update={"wraps": _wrapper(member, kind)}),
     )
+
+
+def _note_unknown(
+    member: Classified, kind: Kind, given: set[str], effect: Effect, bench: Workbench
+) -> None:
+    """What a create answers, though nothing sends or computes it, now or later."""
+    draft = member.draft
+    answered = properties(response_shape(draft))
+    answered = properties(answered.get(_wrapper(member, kind) or "")) or answered
+    known = given | {a.field for a in (*effect.assignments, *effect.answers)}
+    known |= {r.field for r in effect.parents}
+    for other in kind.of_rule("update", "replace", "transition"):
+        known |= set(properties(request_shape(other, bench.models)))
+        known |= set(properties(response_shape(other)))
+    for name in () if draft.exact else sorted(answered.keys() - known):
+        message = f"`{name}` is answered as null: nothing says how it is computed"
+        bench.gaps.append(Note(line=draft.line, message=message, operation=draft.label))
 
 
 def _wrapper(member: Classified, kind: Kind) -> str | None:
