@@ -40,6 +40,7 @@ _COUNTED = re.compile(
     r"count$|retries$|attempts$|progress|views$|likes$|version$|points$|clicks$|uses$"
 )
 _LINK = re.compile(r".*(?:url|uri|link|href|path)$")
+_HOST = re.compile(r"^(?:https?|wss?)://[^/]+(?=/)")
 _POSITION = re.compile(r"^(?:queue_)?position$")
 
 
@@ -149,13 +150,19 @@ def _is_answered_instant(draft: Draft, name: str) -> bool:
 
 
 def _template(draft: Draft, resource: Resource, name: str) -> str | None:
-    """`/builds/{build_id}/status`: the example is a template of the record's own id."""
+    """`/builds/{build_id}/status`, or such an address with the example's own id in it.
+
+    The host of an example is not this service's: the path alone is answered.
+    """
     example = draft.response.example if draft.response else None
     text = example.get(name) if isinstance(example, dict) else None
-    if not isinstance(text, str) or not _LINK.match(name):
+    if not isinstance(example, dict) or not isinstance(text, str) or not _LINK.match(name):
         return None
-    names = set(re.findall(r"\{(\w+)\}", text))
-    return text if names and names <= {resource.id_field, "id"} and text.startswith("/") else None
+    path, own = _HOST.sub("", text), example.get(resource.id_field)
+    if isinstance(own, str) and own:
+        path = path.replace(own, f"{{{resource.id_field}}}")
+    names = set(re.findall(r"\{(\w+)\}", path))
+    return path if names and names <= {resource.id_field, "id"} and path.startswith("/") else None
 
 
 def _empty(kind: Kind, name: str, shape: Shape) -> Assignment | None:

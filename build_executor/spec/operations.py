@@ -1,7 +1,7 @@
 """Operations: drafts with their rule, their bodies, their parameters and their effect."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -40,6 +40,7 @@ from build_executor.spec.shapes import (
     properties,
     required,
 )
+from build_executor.spec.verbs import changes_state
 
 _NEWEST = re.compile(r"newest|latest|recent|descending|reverse chronological")
 _RESERVED_NAMES = frozenset(
@@ -496,7 +497,7 @@ def _deleted_answer(draft: Draft, kind: Kind, status: int) -> Shape | None:
 def _transition(member: Classified, kind: Kind, resource: Resource, bench: Workbench) -> Operation:
     sent = request_shape(member.draft, bench.models)
     effect = transition_effect(member, kind, resource, sent)
-    if effect is None:
+    if effect is None or not _is_plausible(member, kind, effect):
         return stub(
             member, bench, f"nothing says what `{member.verb}` does to a {resource.singular}"
         )
@@ -506,10 +507,7 @@ def _transition(member: Classified, kind: Kind, resource: Resource, bench: Workb
             "wraps": _wrapper(member, kind),
         }
     )
-    if not effect.allowed_from and resource.terminal and effect.target:
-        message = (
-            f"allowed from every state but {', '.join(resource.terminal)}: the SPEC names none"
-        )
+    for message in _assumed(kind, resource, effect):
         bench.assumptions.append(
             Note(line=member.draft.line, message=message, operation=member.draft.label)
         )
@@ -521,6 +519,22 @@ def _transition(member: Classified, kind: Kind, resource: Resource, bench: Workb
         response=_record_answer(member, kind, resource, effect),
         effect=effect,
     )
+
+
+def _is_plausible(member: Classified, kind: Kind, effect: Effect) -> bool:
+    """Where the status itself is assumed, not every verb may be assumed to set it."""
+    sets_status = isinstance(effect.target, str)
+    return not (kind.assumes_status and sets_status) or changes_state(member.verb)
+
+
+def _assumed(kind: Kind, resource: Resource, effect: Effect) -> Iterator[str]:
+    if not effect.target:
+        return
+    if kind.assumes_status:
+        noun = resource.singular.replace("_", " ")
+        yield f"the SPEC names no status: a {noun} is pending until this makes it {effect.target}"
+    elif not effect.allowed_from and resource.terminal:
+        yield f"allowed from every state but {', '.join(resource.terminal)}: the SPEC names none"
 
 
 def _field(member: Classified, kind: Kind, resource: Resource, bench: Workbench) -> Operation:

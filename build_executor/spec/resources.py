@@ -22,7 +22,13 @@ from build_executor.spec.shapes import (
     properties,
     required,
 )
-from build_executor.spec.verbs import STATUS_NAMES, participle, targets, terminal_states
+from build_executor.spec.verbs import (
+    STATUS_NAMES,
+    changes_state,
+    participle,
+    targets,
+    terminal_states,
+)
 
 _PREFIXED_ID = re.compile(r"([a-z]{2,8})[-_](?=\w*\d)\w{3,}|([A-Z]{2,8})-(?=\w*\d)\w{3,}")
 _SECRET = re.compile(r"^(?:password|passwd|pass_word|pwd|secret_key|private_key|pin|cvv)$")
@@ -43,6 +49,8 @@ class Kind:
     model: PythonModel | None = None
     promised: set[str] = field(default_factory=set)
     """Fields that a declared answer always has."""
+    assumes_status: bool = False
+    """Whether its verbs need a status that the SPEC does not name."""
 
     def of_rule(self, *rules: str) -> list[Draft]:
         """The drafts of these rules."""
@@ -94,6 +102,9 @@ def _learn_fields(kind: Kind, models: dict[str, PythonModel]) -> None:
     fields = _unwrapped(kind, fields)
     kind.model = _model_of(kind, fields, models)
     kind.fields = {**fields, **(kind.model.fields if kind.model else {})}
+    if _lacks_status(kind):
+        kind.assumes_status = True
+        kind.fields["status"] = {"type": "string"}
 
 
 def _sent_fields(kind: Kind, models: dict[str, PythonModel]) -> dict[str, Shape]:
@@ -258,8 +269,25 @@ def _id_prefix(kind: Kind, id_field: str) -> str:
 
 
 def _status_field(kind: Kind) -> str | None:
-    names = [*STATUS_NAMES, f"{singular(kind.name)}_status"]
+    names = [*STATUS_NAMES, _own_status(kind)]
     return next((n for n in names if n in kind.fields and _is_text(kind.fields[n])), None)
+
+
+def _lacks_status(kind: Kind) -> bool:
+    """Whether something is approved or cancelled here, and nothing says where that is kept."""
+    if {"status", "state", _own_status(kind)} & set(kind.fields):
+        return False
+    changes = [m for m in kind.members if m.rule == "transition" and changes_state(m.verb)]
+    return any(not m.draft.exact and not _has_switch(kind, m.verb) for m in changes)
+
+
+def _has_switch(kind: Kind, verb: str) -> bool:
+    names = [name for word in targets(verb) for name in (word, f"is_{word}")]
+    return any(is_type(kind.fields.get(name), "boolean") for name in names)
+
+
+def _own_status(kind: Kind) -> str:
+    return f"{singular(kind.name)}_status"
 
 
 def _is_text(shape: Shape) -> bool:
@@ -285,6 +313,8 @@ def _initial_status(kind: Kind, status: str | None, states: Sequence[str]) -> Js
     """What a new record's status is: as answered, by default, or the state that reads like it."""
     if status is None:
         return None
+    if kind.assumes_status:
+        return "pending"
     answered = _answered_status(kind, status)
     default = kind.fields[status].get("default")
     if kind.model is not None:

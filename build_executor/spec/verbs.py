@@ -125,6 +125,11 @@ def is_known_verb(verb: str) -> bool:
     return verb in _SYNONYMS or verb in _PARTICIPLES or verb in _FROM or verb in _OTHER_VERBS
 
 
+def changes_state(verb: str) -> bool:
+    """Whether the verb surely leaves a record in another state, and not only does something."""
+    return verb in _SYNONYMS or verb in _FROM or verb in _CHANGING
+
+
 def terminal_states(states: list[str]) -> tuple[str, ...]:
     """Those of the states that end a record's life; what can still be closed has not ended."""
     closing = {"closed", "archived"} & {state.lower() for state in states}
@@ -262,4 +267,8 @@ _OTHER_VERBS = frozenset(
         "unarchive",
         "respond",
     ]
+)
+_CHANGING = frozenset(
+    {"acknowledge", "archive", "assign", "claim", "dismiss", "escalate", "expire", "publish"}
+    | {"release", "reserve", "resolve", "respond", "revoke", "settle", "terminate", "void"}
 )
