@@ -6,6 +6,7 @@ BuildExecutorError
 ├── InvalidSettings           a setting is missing or makes no sense
 ├── SpecUnreadable            the SPEC is missing, outside the roots, too large, or not text
 ├── SpecRefused               the SPEC was read, but it does not describe one HTTP service
+├── UnsafeArchive             an archive holds something else than a modest number of plain files
 ├── DeployLocked              somebody else is deploying this service
 └── PhaseFailed               a phase of a build failed; carries the product specification's state
     ├── GenerationFailed      failed_code_generation
@@ -73,6 +74,10 @@ class SpecRefused(BuildExecutorError):
     def __str__(self) -> str:
         where = f" (SPEC line {self.line})" if self.line else ""
         return f"{self.message}{where}"
+
+
+class UnsafeArchive(BuildExecutorError):
+    """The archive is damaged, too large, or holds what no release needs; it is not unpacked."""
 
 
 class DeployLocked(BuildExecutorError):

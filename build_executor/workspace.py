@@ -14,6 +14,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from build_executor.archives import extract
 from build_executor.artifacts import SOURCE_ARCHIVE, ArtifactStore
 from build_executor.files import write_atomically
 from build_executor.models import Workspace
@@ -24,7 +25,6 @@ _NOT_PACKED = frozenset(
     {".git", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv", "__pycache__", "venv"}
 )
 _NOT_PACKED_ENDINGS = (".coverage", ".db", ".db-shm", ".db-wal", ".pyc")
-_LARGEST_SOURCE = 64 * 1024 * 1024
 
 
 def open_workspace(build_id: str, service: str, settings: Settings) -> Workspace:
@@ -66,14 +66,11 @@ def pack(source: Path, archive: Path) -> str:
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Put an archive's files into `folder`, which is emptied first; refuses paths out of it."""
+    """Put an archive's files into `folder`, which is emptied first; UnsafeArchive refuses it."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, mode=0o755)
-    with tarfile.open(archive, mode="r:gz") as tar:
-        if sum(member.size for member in tar) > _LARGEST_SOURCE:
-            raise ValueError(f"the archive holds more than 64 MiB: {archive}")
-        tar.extractall(folder, filter="data")
+    extract(archive, folder)
     for parent, _, _ in os.walk(folder):
         Path(parent).chmod(0o755)  # the sandbox's user reads it, whatever our umask is
     return folder

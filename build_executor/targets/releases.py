@@ -16,7 +16,6 @@ import re
 import secrets
 import shutil
 import socket
-import tarfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -25,14 +24,13 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from build_executor.errors import DeployLocked, DeploymentFailed
+from build_executor.archives import extract
+from build_executor.errors import DeployLocked, DeploymentFailed, UnsafeArchive
 from build_executor.files import write_atomically
 from build_executor.models import Release
 from build_executor.targets.state import ServiceState
 
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_MOST_FILES = 10_000
-_MOST_BYTES = 256 * 1024 * 1024
 _POLL_SECONDS = 0.05
 
 
@@ -196,23 +194,9 @@ def _check_digest(release: Release) -> None:
 
 def _unpack(archive: Path, folder: Path) -> None:
     try:
-        with tarfile.open(archive, "r:gz") as tar:
-            members = list(_only_plain_files(tar))
-            tar.extractall(folder, members, filter="data")
-    except (tarfile.TarError, EOFError) as error:
-        raise DeploymentFailed(f"cannot unpack {archive.name}: {error}") from error
-
-
-def _only_plain_files(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    total = 0
-    for number, member in enumerate(tar, start=1):
-        parts = Path(member.name).parts
-        if not (member.isfile() or member.isdir()) or ".." in parts or member.name.startswith("/"):
-            raise DeploymentFailed(f"the archive holds more than plain files: {member.name}")
-        total += member.size
-        if number > _MOST_FILES or total > _MOST_BYTES:
-            raise DeploymentFailed("the archive is larger than any service's source")
-        yield member
+        extract(archive, folder)
+    except UnsafeArchive as error:
+        raise DeploymentFailed(str(error)) from error
 
 
 def _copy_environment(source: Path, destination: Path) -> None:

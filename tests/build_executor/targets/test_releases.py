@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from build_executor import archives
 from build_executor.errors import DeployLocked, DeploymentFailed
 from build_executor.models import Release
-from build_executor.targets import releases as releases_module
 from build_executor.targets.releases import ReleaseStore
 from build_executor.targets.state import ServiceState
 from tests.fakes.release import Releases, digest_of
@@ -108,9 +108,9 @@ def test_an_archive_of_more_than_plain_files_is_refused(
 def test_an_archive_that_would_fill_the_disk_is_refused(
     store: ReleaseStore, release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(releases_module, "_MOST_FILES", 1)
+    monkeypatch.setattr(archives, "MOST_FILES", 1)
 
-    with pytest.raises(DeploymentFailed, match="larger than any service"):
+    with pytest.raises(DeploymentFailed, match="more than 10,000 entries"):
         store.install(repacked(release, member("one"), member("two")))
 
 
