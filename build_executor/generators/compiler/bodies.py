@@ -59,7 +59,7 @@ class Writer:
         has_body = operation.request is not None
         if has_body:
             more = ", exclude_none=True" if self.contract.declared else ""
-            yield f"sent = {_DUMP.format(more=more)}"
+            yield f"sent = {self._dumped(operation, more)}"
             yield from self._references(operation)
         yield from self._distinct(operation, resource)
         yield from self._hidden(operation, resource)
@@ -139,7 +139,7 @@ class Writer:
             resource.id_field: f"record[{text_literal(resource.id_field)}]",
             name: f"record.get({text_literal(name)})",
         }
-        yield f"return {answer}.model_validate({dictionary(members)})"
+        yield f"return {_checked(answer, dictionary(members))}"
 
     def update(self, operation: Operation, answer: str) -> Iterator[str]:
         """Changes the fields that were sent."""
@@ -157,7 +157,7 @@ class Writer:
         name, noun = text_literal(resource.name), text_literal(resource.id_field)
         yield "with repository.transaction():"
         yield f"    known = repository.get({name}, {identity})"
-        sent = _DUMP.format(more="") if operation.request is not None else "{}"
+        sent = self._dumped(operation, "") if operation.request is not None else "{}"
         changes: Tree = dict(assignments(operation.effect.assignments, resource))
         fields = dictionary(changes, "(known or {})", sent)
         yield f"    record: Record = {fields}"
@@ -201,7 +201,7 @@ class Writer:
         yield f"    record = {self._required(operation, resource)}"
         yield from self._guard(resource, effect)
         if operation.request is not None:
-            yield f"    sent = {_DUMP.format(more=', exclude_unset=True')}"
+            yield f"    sent = {self._dumped(operation, ', exclude_unset=True')}"
         yield f"    record |= {self._changes(operation, resource)}"
         yield f"    repository.replace({name}, {identity}, record, {self._action(operation)})"
         yield self._answer(operation, answer)
@@ -247,14 +247,16 @@ class Writer:
         yield f"page = repository.find({self._query(operation, resource)})"
         if effect.collection is None:
             item = answer.removeprefix("list[").removesuffix("]")
-            yield f"return [{item}.model_validate(record) for record in page.records]"
+            is_plain = item == "dict[str, Any]"
+            code = self._public(operation) if is_plain else _checked(item, "record")
+            yield f"return [{code} for record in page.records]"
             return
         within = restrictions(operation, "parent")
         within.update({name: str(code) for name, code in self._own(operation).items()})
         members: Tree = {effect.collection: "page.records"}
         members.update(counters(effect.counters, within, matching="page.total"))
         members.update(self._echoes(operation))
-        yield f"return {answer}.model_validate({dictionary(members)})"
+        yield f"return {_checked(answer, dictionary(members))}"
 
     def _echoes(self, operation: Operation) -> dict[str, str]:
         echoes = {}
@@ -305,7 +307,7 @@ class Writer:
             yield self._required(operation, resource)
         members: Tree = dict(counters(effect.counters, within))
         members.update(assignments(effect.answers, resource))
-        yield f"return {answer}.model_validate({dictionary(members)})"
+        yield f"return {_checked(answer, dictionary(members))}"
 
     def _changed(self, operation: Operation, answer: str, more: str, action: str) -> Iterator[str]:
         resource = self._resource(operation)
@@ -313,7 +315,7 @@ class Writer:
         yield "with repository.transaction():"
         yield f"    record = {self._required(operation, resource)}"
         if operation.request is not None:
-            yield f"    sent = {_DUMP.format(more=more)}"
+            yield f"    sent = {self._dumped(operation, more)}"
             yield from self._still_unique(operation, resource, identity)
         spread = ["sent"] if operation.request is not None else []
         changes: Tree = {**self._fixed(resource, operation)}
@@ -345,23 +347,27 @@ class Writer:
         effect = operation.effect
         beside = assignments(effect.answers, self.contract.resource(operation.resource))
         if effect.wraps is not None:
-            return (
-                f"return {answer}.model_validate({dictionary({effect.wraps: 'record', **beside})})"
-            )
+            return f"return {_checked(answer, dictionary({effect.wraps: 'record', **beside}))}"
         if beside:
-            return f"return {answer}.model_validate({dictionary(dict(beside), 'record')})"
+            return f"return {_checked(answer, dictionary(dict(beside), 'record'))}"
         if answer == "dict[str, Any]":
-            return self._public(operation)
-        return f"return {answer}.model_validate(record)"
+            return f"return {self._public(operation)}"
+        return f"return {_checked(answer, 'record')}"
 
     def _public(self, operation: Operation) -> str:
         """The record where no class says what it shows: all but secrets and the owner."""
         resource = self.contract.resource(operation.resource)
         hidden = [*(resource.secret if resource else ()), *(["_owner"] if operation.owned else [])]
         if not hidden:
-            return "return record"
+            return "record"
         kept = f"name not in {literal([*hidden])}"
-        return f"return {{name: value for name, value in record.items() if {kept}}}"
+        return f"{{name: value for name, value in record.items() if {kept}}}"
+
+    def _dumped(self, operation: Operation, more: str) -> str:
+        """The body as a dict: of its class, or as it came where no class describes it."""
+        shape = self._request(operation)
+        is_free = not properties(shape) and not shape.keys() & {"anyOf", "oneOf"}
+        return "dict(body)" if is_free else _DUMP.format(more=more)
 
     def _resource(self, operation: Operation) -> Resource:
         resource = self.contract.resource(operation.resource)
@@ -434,6 +440,13 @@ class Writer:
             key = text_literal(resource.id_field)
             return f"sent.get({key}) or {fresh}"
         return fresh
+
+
+def _checked(answer: str, code: str) -> str:
+    """The value as the class that is answered; the framework checks what is no single class."""
+    if answer.isidentifier():
+        return f"{answer}.model_validate({code})"
+    return code if answer == "dict[str, Any]" else f"cast({text_literal(answer)}, {code})"
 
 
 def _says_400(operation: Operation, contract: Contract) -> bool:

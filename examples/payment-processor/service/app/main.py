@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
@@ -15,6 +15,7 @@ from app.errors import ServiceError
 from app.events import Hub
 from app.metrics import Metrics, MetricsMiddleware
 from app.repository import Repository
+from app.utils.bodies import refuse_unusable
 from app.utils.logger import configure_logging
 from app.utils.registry import register
 
@@ -42,8 +43,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
     app.add_exception_handler(ServiceError, refuse)
     app.add_exception_handler(RequestValidationError, reject)
-    app.include_router(udc.router)
-    app.include_router(service.router)
+    app.include_router(udc.router, dependencies=[Depends(refuse_unusable)])
+    app.include_router(service.router, dependencies=[Depends(refuse_unusable)])
     return app
 
 

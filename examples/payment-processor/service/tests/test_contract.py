@@ -65,7 +65,15 @@ def test_what_does_not_exist_is_not_found(
 
 @pytest.mark.parametrize(("method", "path"), WITH_BODY)
 def test_a_body_of_the_wrong_kind_is_refused(client: TestClient, method: str, path: str) -> None:
-    for body in ("[1, 2]", '"text"', "7", "{"):
+    for body in (
+        "[1, 2]",
+        '"text"',
+        "7",
+        "{",
+        '{"a": NaN}',
+        '{"a": "\\ud800"}',
+        "[" * 100 + "]" * 100,
+    ):
         headers = {"content-type": "application/json"}
         answer = client.request(method, path, content=body, headers=headers)
 
