@@ -46,6 +46,7 @@ class HttpClient:
 
     def __init__(self, base_url: str, *, call_seconds: float = _CALL_SECONDS) -> None:
         self.base_url = base_url.rstrip("/")
+        self.token: str | None = None
         self._seconds = call_seconds
         self._http = httpx.Client(
             timeout=call_seconds,
@@ -73,6 +74,7 @@ class HttpClient:
 
     def authorize(self, token: str) -> None:
         """Send this bearer token with every call from now on."""
+        self.token = token
         self._http.headers["Authorization"] = f"Bearer {token}"
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Answer:

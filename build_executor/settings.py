@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     prefect_server_api_port: int = Field(
         default=4200, ge=1, le=65535, description="where `make up` starts Prefect server"
     )
+    schemathesis_seconds: int = Field(
+        default=8, ge=0, le=30, description="odd requests to a staged copy; 0: none"
+    )
     keep_releases: int = Field(default=5, ge=2, description="proven releases kept per service")
 
     @field_validator("spec_roots", mode="before")

@@ -16,8 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from build_executor import command
-from build_executor.artifacts import VERIFICATION_LOG, ArtifactStore
+from build_executor.artifacts import FUZZING_REPORT, VERIFICATION_LOG, ArtifactStore
 from build_executor.checks.contract import live_checks, staged_checks
+from build_executor.checks.fuzz_report import Fuzzing, fuzzing_checks
+from build_executor.checks.fuzzing import fuzz
 from build_executor.errors import CommandFailed, NoAnswer, VerificationFailed
 from build_executor.events import report_progress
 from build_executor.files import read_untrusted
@@ -35,7 +37,7 @@ __all__ = ["live_checks", "staged_checks", "verify_release"]
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.05
-_LOG_TAIL = 64 * 1024
+_LOG_TAIL = 256 * 1024
 _PORT_LINE = re.compile(r"^(\s*port: int = )\d+$", re.MULTILINE)
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9._/-]+")  # the verifier puts it into a shell command
 _log = logging.getLogger(__name__)
@@ -49,15 +51,46 @@ def verify_release(
     _refuse_tampered(release)
     with _staged(release, folder, sandbox, settings) as url:
         report_progress(Phase.VERIFICATION, 20, f"started a staged copy at {url}")
-        checks = staged_checks(url, contract, release.id)
+        checks = _contract_checks(url, contract, release)
+        report_progress(Phase.VERIFICATION, 50, f"passed {len(checks)} checks")
+        odd = _odd_requests(url, contract, release, settings)
+    report_progress(Phase.VERIFICATION, 80, "the staged copy is stopped")
+    opinion = _second_opinion(release, folder, settings)
+    report_progress(Phase.VERIFICATION, 100, f"verified {release.id}")
+    return VerifiedRelease(release=release, checks=(*checks, *odd, *opinion))
+
+
+def _contract_checks(url: str, contract: Contract, release: Release) -> tuple[Check, ...]:
+    checks = staged_checks(url, contract, release.id)
     failed = [check for check in checks if not check.passed]
     if failed:
         message = f"{len(failed)} of {len(checks)} checks of the staged copy failed"
         raise VerificationFailed(message, [_finding(check) for check in failed])
-    report_progress(Phase.VERIFICATION, 80, f"passed {len(checks)} checks")
-    opinion = _second_opinion(release, folder, settings)
-    report_progress(Phase.VERIFICATION, 100, f"verified {release.id}")
-    return VerifiedRelease(release=release, checks=(*checks, *opinion))
+    return checks
+
+
+def _odd_requests(
+    url: str, contract: Contract, release: Release, settings: Settings
+) -> tuple[Check, ...]:
+    """What schemathesis found that does not decide; VerificationFailed if something does."""
+    if settings.schemathesis_seconds == 0:
+        return ()
+    folder = settings.builds / release.build_id / "verification" / "schemathesis"
+    fuzzing = fuzz(url, contract, folder, seconds=settings.schemathesis_seconds)
+    store = ArtifactStore(settings.artifacts)
+    store.write_value(release.build_id, FUZZING_REPORT, fuzzing)
+    for finding in (*fuzzing.failures, *fuzzing.advice):
+        _log.warning("%s", finding)
+    report_progress(Phase.VERIFICATION, 75, str(fuzzing))
+    return judged(fuzzing)
+
+
+def judged(fuzzing: Fuzzing) -> tuple[Check, ...]:
+    """What schemathesis did, as checks; VerificationFailed if it found something that decides."""
+    if fuzzing.failures:
+        message = f"{len(fuzzing.failures)} kinds of odd requests break the staged copy"
+        raise VerificationFailed(message, fuzzing.failures)
+    return fuzzing_checks(fuzzing)
 
 
 def _refuse_tampered(release: Release) -> None:

@@ -51,7 +51,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(build_executor_home=tmp_path / "home")
+    return Settings(build_executor_home=tmp_path / "home", schemathesis_seconds=0)
 
 
 def release(tmp_path: Path, service: str = SERVICE, **lies: str) -> Release:
@@ -238,7 +238,7 @@ def test_a_required_verifier_that_is_away_is_a_failure(
 def test_a_path_that_a_shell_would_read_is_not_given_to_the_verifier(
     tmp_path: Path, verifier: FakeVerifier
 ) -> None:
-    settings = Settings(build_executor_home=tmp_path / "a home")
+    settings = Settings(build_executor_home=tmp_path / "a home", schemathesis_seconds=0)
 
     with pytest.raises(VerificationFailed, match="set BUILD_EXECUTOR_HOME"):
         verify(release(tmp_path), with_verifier(settings, verifier.url))

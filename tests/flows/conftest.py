@@ -27,6 +27,7 @@ def settings(
     """The settings of flows that run in this process against the session's Prefect server."""
     monkeypatch.setenv("BUILD_EXECUTOR_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SPEC_ROOTS", str(tmp_path))
+    monkeypatch.setenv("SCHEMATHESIS_SECONDS", "0")
     with temporary_settings({PREFECT_API_URL: drained_server}):
         yield load()
 

@@ -1,0 +1,126 @@
+"""Schemathesis asks a staged copy what nobody thought of: odd values, made from the contract.
+
+It is a program of its own, in this product's environment: it is given the contract's document (not
+what the service says of itself), an address on the loopback and a clean environment, follows no
+redirect, and has a time that it may use. It comes after the contract's own checks, on a copy that
+nobody uses, because it creates and deletes whatever it can.
+"""
+
+import json
+import shutil
+import sysconfig
+import time
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from build_executor.checks.accounts import sign_in
+from build_executor.checks.fuzz_report import Fuzzing, read_reports
+from build_executor.errors import CommandFailed
+from build_executor.files import read_untrusted
+from build_executor.http_client import HttpClient
+from build_executor.sandbox.confinement import Confinement
+from build_executor.sandbox.plain import PlainProcess
+from build_executor.spec.contract import Contract
+
+_EVENTS, _SUMMARY, _DOCUMENT = "events.ndjson", "summary.json", "openapi.json"
+_LARGEST_REPORT = 64 * 1024 * 1024
+_REQUEST_SECONDS = 5
+_LEAST_LIFE = 15  # its start alone may take seconds on a busy machine
+_PHASES = "examples,coverage,fuzzing,stateful"
+# The framework answers 405 route by route and then names the methods of one route only; nobody
+# relies on `Allow`.
+_LEFT_OUT = "allow_header_conformance"
+
+
+PROGRAM = Path(sysconfig.get_path("scripts")) / "schemathesis"
+
+
+def fuzz(
+    url: str, contract: Contract, folder: Path, *, seconds: int, program: Path = PROGRAM
+) -> Fuzzing:
+    """What `seconds` of odd requests to a staged copy find; never raises for what it does.
+
+    `folder` is made anew for it. It is killed after three times its time.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / _DOCUMENT).write_text(json.dumps(document(contract)))
+    (folder / "schemathesis.toml").touch()  # else a configuration in a parent folder counts
+    token = _token(url, contract)
+    started = time.monotonic()
+    argv = (str(program), *arguments(url, seconds, token))
+    ended = _run(argv, folder, max(3 * seconds, _LEAST_LIFE))
+    return read_reports(
+        read_untrusted(folder / _EVENTS, _LARGEST_REPORT) or b"",
+        read_untrusted(folder / _SUMMARY, _LARGEST_REPORT) or b"",
+        contract,
+        ended=ended,
+        seconds=time.monotonic() - started,
+    )
+
+
+def arguments(url: str, seconds: int, token: str | None) -> tuple[str, ...]:
+    """How schemathesis is started; the same contract gets the same requests each time."""
+    return (
+        *("run", _DOCUMENT, "--url", url, "--phases", _PHASES, "--exclude-checks", _LEFT_OUT),
+        *("--generation-deterministic", "--max-time", str(seconds)),
+        *("--request-timeout", str(_REQUEST_SECONDS), "--max-redirects", "0", "--no-color"),
+        *("--report", "json,ndjson"),
+        *("--report-json-path", _SUMMARY, "--report-ndjson-path", _EVENTS),
+        *(("--header", f"Authorization: Bearer {token}") if token else ()),
+    )
+
+
+def document(contract: Contract) -> JsonValue:
+    """The contract's OpenAPI document without what must not be asked.
+
+    An operation that is declared as not implemented answers 501, which is no finding; signing out
+    would make the token worthless that everything else is asked with. References that lead out of
+    the document are dropped: they would be fetched.
+    """
+    skipped = {o.name for o in contract.operations if o.rule in {"stub", "logout"}}
+    paths = contract.openapi.get("paths")
+    kept: dict[str, JsonValue] = {}
+    for path, item in paths.items() if isinstance(paths, dict) else ():
+        operations = item.items() if isinstance(item, dict) else ()
+        asked = {
+            method: operation
+            for method, operation in operations
+            if not (isinstance(operation, dict) and operation.get("operationId") in skipped)
+        }
+        if asked:
+            kept[path] = asked
+    return _self_contained({**contract.openapi, "paths": kept})
+
+
+def _self_contained(value: JsonValue) -> JsonValue:
+    if isinstance(value, list):
+        return [_self_contained(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    reference = value.get("$ref")
+    leads_out = isinstance(reference, str) and not reference.startswith("#")
+    return {
+        key: _self_contained(inner)
+        for key, inner in value.items()
+        if not (key == "$ref" and leads_out)
+    }
+
+
+def _token(url: str, contract: Contract) -> str | None:
+    """The token of an account of its own, where the contract has accounts."""
+    if contract.auth is None:
+        return None
+    with HttpClient(url) as client:
+        sign_in(client, contract)
+        return client.token
+
+
+def _run(argv: tuple[str, ...], folder: Path, seconds: float) -> str:
+    """How it ended, as far as that can be told without its summary."""
+    try:
+        PlainProcess().run(argv, Confinement(workdir=folder), timeout=seconds)
+    except CommandFailed as error:
+        return "killed" if error.exit_code is None else f"did not run: {str(error)[:500]}"
+    return "completed"
