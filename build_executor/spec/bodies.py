@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from build_executor.spec.contract import Note, Shape
 from build_executor.spec.drafts import Body, Draft
 from build_executor.spec.places import segments
 from build_executor.spec.python_models import PythonModel
-from build_executor.spec.shapes import guess, nullable, object_of, properties, required
+from build_executor.spec.shapes import guess, is_type, nullable, object_of, properties, required
+from build_executor.spec.statements import refine
 from build_executor.spec.verbs import ENTRY_VERBS
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -35,6 +37,21 @@ def settle_bodies(draft: Draft, notes: list[Note]) -> None:
         else:
             draft.request = body
             notes.append(_note(draft, body, "request"))
+
+
+def apply_statements(draft: Draft) -> None:
+    """Adds to the request what the text demands of its fields."""
+    for path, statement in draft.statements.items():
+        name = path.partition(".")[0]
+        if statement.required and "." not in path:
+            draft.required_inputs.append(name)
+        if statement.optional and "." not in path:
+            draft.optional_inputs.append(name)
+        if draft.request is not None and statement.shape:
+            shape = refine(draft.request.shape, path, statement.shape)
+            draft.request = replace(draft.request, shape=shape)
+        elif statement.shape and "." not in path:
+            draft.stated[name] = draft.stated.get(name, {}) | statement.shape
 
 
 def _note(draft: Draft, body: Body, role: str) -> Note:
@@ -115,10 +132,21 @@ def _with_model(draft: Draft, fields: dict[str, Shape], model: PythonModel) -> S
     if exact:
         needed = [name for name in names if name in model.required]
     else:
-        needed = [n for n in _needed(draft, fields) if n in model.required or n not in model.fields]
+        needed = [n for n in fields if _is_needed_by(model, n, _needed(draft, fields), draft)]
     return object_of(
         {n: s if n in needed else _defaulted(s, n, model) for n, s in shapes.items()}, needed
     )
+
+
+def _is_needed_by(model: PythonModel, name: str, needed: list[str], draft: Draft) -> bool:
+    """The class decides for its fields; containers in it are often empty at first."""
+    if name not in model.fields or draft.method == "PATCH":
+        return name in needed and (name in model.required or name not in model.fields)
+    is_plain = "$ref" not in model.fields[name] and not is_type(
+        model.fields[name], "array", "object", "boolean"
+    )
+    stated = is_plain and name not in draft.optional_inputs
+    return name in model.required and (name in needed or stated)
 
 
 def _defaulted(shape: Shape, name: str, model: PythonModel) -> Shape:
@@ -131,6 +159,8 @@ def _needed(draft: Draft, fields: dict[str, Shape]) -> list[str]:
     """Scalars are needed; containers, switches and what is often left out are not."""
     if draft.method == "PATCH":
         return []
+    if said := {path for path, statement in draft.statements.items() if statement.required}:
+        return [name for name in fields if name in said]
     return [
         name
         for name, shape in fields.items()
@@ -153,4 +183,5 @@ def response_shape(draft: Draft) -> Shape:
     """The shape of the answer as far as the SPEC says it; `{}` if it does not."""
     if draft.response is not None:
         return draft.response.shape
-    return object_of({name: guess(name) for name in draft.outputs}) if draft.outputs else {}
+    fields = {name: draft.promised.get(name) or guess(name) for name in draft.outputs}
+    return object_of(fields) if fields else {}

@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from build_executor.errors import SpecRefused
 from build_executor.spec.accounts import Accounts, find_accounts
-from build_executor.spec.bodies import settle_bodies
+from build_executor.spec.bodies import apply_statements, settle_bodies
 from build_executor.spec.classification import Classified, Situation, classify
 from build_executor.spec.contract import Auth, Contract, Note, Operation, Shape
 from build_executor.spec.drafts import Draft
@@ -23,6 +23,7 @@ from build_executor.spec.refusals import Refusal, refuse_unbuildable
 from build_executor.spec.resources import Kind, find_kinds, to_resource
 from build_executor.spec.routes import UDC_PATHS
 from build_executor.spec.shapes import object_of
+from build_executor.spec.sql_tables import read_tables
 
 LARGEST_SPEC = 256 * 1024
 _MOST_HEADINGS = 5000
@@ -62,6 +63,7 @@ def assemble(
     notes: list[Note] = []
     for draft in drafts:
         settle_bodies(draft, notes)
+        apply_statements(draft)
     udc, business = _split_udc(drafts)
     collections = find_collections(business)
     accounts = find_accounts(business, collections)
@@ -130,7 +132,9 @@ def _note_unsecured(bench: Workbench, drafts: Sequence[Draft]) -> None:
 def _models(blocks: tuple[Block, ...]) -> dict[str, PythonModel]:
     fences = [b for b in blocks if b.kind == "fence" and b.info in {"python", "py", ""}]
     found = [model for fence in fences for model in read_models(fence.text, fence.line)]
-    return {model.name: model for model in found}
+    tables = [b for b in blocks if b.kind == "fence" and "create table" in b.text.lower()]
+    rows = [model for fence in tables for model in read_tables(fence.text, fence.line)]
+    return {model.name: model for model in [*rows, *found]}
 
 
 def _bench(

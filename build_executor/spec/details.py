@@ -9,6 +9,7 @@ from build_executor.spec.json_reader import Example, plain, read_examples, type_
 from build_executor.spec.markdown import Block, plain_text
 from build_executor.spec.routes import Mention
 from build_executor.spec.shapes import infer, merge
+from build_executor.spec.statements import Statement, read_statement
 
 _RESPONSE = re.compile(r"respon|return|output|result|answer|success|when |yields|\b2\d\d\b")
 _REQUEST = re.compile(r"request|body|input|payload|send|accept|json body|\bdata\b")
@@ -22,6 +23,27 @@ _BRACKETS = re.compile(r"([a-z][a-z0-9_]{0,48})[`\"']?\s*\(([^()]{1,80})\)")
 _CURL_DATA = re.compile(r"(?:-d|--data(?:-raw|-binary)?)\s+'(\s*[{\[].*?)'", re.DOTALL)
 _SIGNATURE = re.compile(
     r"^\s*(?:async\s+)?def\s+(\w+)\((.*?)\)(?:\s*->\s*([\w\[\], .|]+))?:", re.MULTILINE | re.DOTALL
+)
+_LEAD = re.compile(
+    r"^(?:a |an |the )?(?:json(?: (?:body|object|payload))?|body|object|any(?: combination)?|some"
+    r"|one or more)\s+(?:with|of|containing)\s+(?:the fields? )?",
+    re.IGNORECASE,
+)
+_LIST_OF = re.compile(
+    r"\b(optional )?(?:query )?(?:filters?|parameters?|params?|fields?)\s*\(([^()]*)\)",
+    re.IGNORECASE,
+)
+_STATED = re.compile(
+    r"^(?:[-*]\s+)?(?P<tick>[`*]{0,3})(?P<path>[a-z]\w*(?:\.\w+)*)(?P=tick)\s*"
+    r"(?::|\u2014|\u2013|-(?=\s)|(?=\())\s*(?P<text>.+)$",
+    re.DOTALL,
+)
+_FIELD_NAME = re.compile(r"[a-z]\w*(?:\.\w+)*")
+_QUERY_SENTENCE = re.compile(
+    r"(?:^|[.;,(]\s+|\s[-\u2013\u2014]\s)(?:(?:optional |supported |url )?(?:query|filter)s?"
+    r"(?:[ -](?:params?|parameters?|string))?|(?:query |url )?param(?:eter)?s?)\s*:\s*"
+    r"(?P<names>[^:]+?)(?:\.\s|\.?$)",
+    re.IGNORECASE,
 )
 _EXAMPLE_FENCES = frozenset(
     ["json", "jsonc", "javascript", "js", "bash", "http", "text", "python", "sh", "shell"]
@@ -44,23 +66,53 @@ def read_draft(mention: Mention, pieces: Sequence[Block]) -> Draft:
         _add_rest(draft, mention.rest)
     label = ""
     for piece in pieces:
-        if piece.kind == "fence":
-            _add_fence(draft, piece, label)
-            label = ""
-        elif piece.kind == "heading":
-            label = plain_text(piece.text)
-        else:
-            label = _add_lines(draft, piece)
+        label = _add_piece(draft, piece, label)
     if not draft.summary and pieces and pieces[0].headings:
         draft.summary = re.sub(r"^[\d.)\s]+", "", pieces[0].headings[-1])[:_SUMMARY_LIMIT]
     return draft
 
 
+def _add_piece(draft: Draft, piece: Block, label: str) -> str:
+    """Reads one block; what it says of a fence that follows."""
+    match piece.kind:
+        case "fence":
+            _add_fence(draft, piece, label)
+        case "heading":
+            return plain_text(piece.text)
+        case "row":
+            _add_row(draft, piece.text)
+        case _:
+            return _add_lines(draft, piece)
+    return ""
+
+
 def _add_rest(draft: Draft, rest: str) -> None:
     """What stands behind the path on its own line: a comment, a dash and a description."""
     text = plain_text(rest).lstrip(" -:#\u2013\u2014\u2192>)/").strip()
+    text = _add_documents(draft, text)
+    _add_query(draft, text)
+    _add_query_sentence(draft, text)
+    _add_success(draft, re.sub(r"\b[45]\d\d\b[^,;.]*", "", text))
+    _add_errors(draft, ", ".join(re.findall(r"\b4\d\d\b[^,;.]*", text)))
     if text and not re.fullmatch(r"(?:HTTP/[\d.]+|\(.*|[\W_]*)", text):
         _describe(draft, text)
+
+
+def _add_documents(draft: Draft, text: str) -> str:
+    """Takes the JSON out of a line: the body of a request first, then that of the answer."""
+    start = text.find("{")
+    documents = read_examples(text[start:]) if start >= 0 and text.count("{") else ()
+    if not documents or re.search(r"\{\w*\}", text[start : start + 40]):
+        return text
+    for document in documents:
+        label = f"{text[:start]} {document.label}".lower()
+        if _role(draft.method, label) == "response" or draft.method in {"GET", "DELETE"}:
+            draft.response = draft.response or _body(document, draft.line)
+        elif draft.request is None:
+            draft.request = _body(document, draft.line)
+        else:
+            draft.response = draft.response or _body(document, draft.line)
+    return re.sub(r"[{\[].*[}\]]", " ", text).strip()
 
 
 def _add_arguments_of_route(draft: Draft, rest: str) -> None:
@@ -84,14 +136,50 @@ def _add_lines(draft: Draft, piece: Block) -> str:
             continue
         last = text if _is_label(text) else ""
         found = _FIELD.match(text)
+        if _add_statement(draft, line):
+            continue
         if found is None or not _add_field(
             draft, found["key"].lower(), found["value"].strip(), piece
         ):
+            _add_query_sentence(draft, text)
             _add_query(draft, text)
             draft.prose.append(text)
             if not draft.summary and not _is_label(text):
                 draft.summary = text[:_SUMMARY_LIMIT]
     return last
+
+
+def _add_statement(draft: Draft, line: str) -> bool:
+    """`- `title`: required, 1 to 80 characters` and `| title | string | yes | ... |`."""
+    found = _STATED.match(line.strip())
+    statement = read_statement(found["text"]) if found else Statement()
+    if found is None or not statement.says_something:
+        return False
+    draft.statements.setdefault(found["path"], statement)
+    draft.prose.append(plain_text(line))
+    return True
+
+
+def _add_row(draft: Draft, row: str) -> None:
+    """A row of a table of fields: the name first, then its type, whether it is required, more."""
+    cells = [plain_text(cell) for cell in row.split("\t")]
+    if len(cells) < 2 or not _FIELD_NAME.fullmatch(cells[0]):  # noqa: PLR2004 - a name and a type
+        return
+    words = ["required" if c.lower() in {"yes", "true", "\u2713"} else c for c in cells[1:]]
+    words = ["optional" if c.lower() in {"no", "false"} else c for c in words]
+    statement = read_statement(", ".join(words))
+    if statement.says_something:
+        draft.statements.setdefault(cells[0], statement)
+
+
+def _add_query_sentence(draft: Draft, text: str) -> None:
+    """Such as `Lists all. Query parameters: author (exact), limit (default 20)`."""
+    found = _QUERY_SENTENCE.search(text)
+    if found is None:
+        return
+    _add_stated(draft, found["names"])
+    for name in _names(found["names"].strip().rstrip(".")):
+        draft.query.setdefault(name, None)
 
 
 def _is_label(text: str) -> bool:
@@ -143,12 +231,18 @@ def _add_input(draft: Draft, _key: str, value: str, piece: Block) -> None:
         draft.request = draft.request or _body(documents[0], piece.line)
         return
     _add_query(draft, value)
+    value = _LIST_OF.sub(_opened, _LEAD.sub("", value))
     plain_value, optional = _split_optional(value)
     _add_stated(draft, value)
     draft.inputs.extend(_names(plain_value))
     names = list(_names(optional))
     draft.inputs.extend(names)
     draft.optional_inputs.extend(names)
+
+
+def _opened(found: re.Match[str]) -> str:
+    """`Optional filters (a, b)` names `a` and `b`."""
+    return f"optional {found[2]}" if found[1] else found[2]
 
 
 def _add_stated(draft: Draft, value: str) -> None:
@@ -185,9 +279,14 @@ def _add_output(draft: Draft, key: str, value: str, piece: Block) -> None:
         return
     draft.prose.append(f"returns: {value}")
     names = list(_names(value))
-    parts = [part for part in re.split(r"[,;]|\band\b", value) if part.strip()]
+    bare = re.sub(r"\([^)]*\)", "", value)
+    parts = [part for part in re.split(r"[,;]|\band\b", bare) if part.strip()]
     if names and len(names) == len(parts):
         draft.outputs.extend(names)
+        for name, inside in _BRACKETS.findall(value):
+            hint = type_word(inside.split(" ")[0])
+            if hint is not None:
+                draft.promised[name] = dict(hint.shape)
 
 
 def _add_parameters(draft: Draft, _key: str, value: str, _piece: Block) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from build_executor.spec.contract import Parameter, Shape
+from build_executor.spec.statements import Statement
 
 
 @dataclass(slots=True)
@@ -41,6 +42,10 @@ class Draft:
     required_inputs: list[str] = field(default_factory=list)
     stated: dict[str, Shape] = field(default_factory=dict)
     """The types that the text names for inputs."""
+    promised: dict[str, Shape] = field(default_factory=dict)
+    """The types that the text names for outputs."""
+    statements: dict[str, Statement] = field(default_factory=dict)
+    """What the text demands of fields, by their dotted paths."""
     outputs: list[str] = field(default_factory=list)
     request_model: str | None = None
     response_model: str | None = None

@@ -34,11 +34,14 @@ from build_executor.spec.places import normal, segments
 from build_executor.spec.python_models import PythonModel
 from build_executor.spec.resources import Kind, id_field_of, wrapper_of
 from build_executor.spec.shapes import (
+    BOUNDS,
+    is_array,
     is_type,
     nullable,
     object_of,
     properties,
     required,
+    unbounded,
 )
 from build_executor.spec.verbs import changes_state
 
@@ -71,6 +74,7 @@ _RESERVED_NAMES = frozenset(
     ]
 )
 _HEALTH = re.compile(r"/(?:health|healthz|healthcheck|ping)$")
+_CHANGES = frozenset({"create", "replace", "update", "transition"})
 _SUCCESS = {"create": 201, "delete": 204}
 
 
@@ -107,8 +111,40 @@ def make_operation(member: Classified, bench: Workbench) -> Operation:
     if found is None:
         return _without_records(member, bench)
     kind, resource = found
+    misfit = _misfit(member)
+    if misfit is not None:
+        return stub(member, bench, misfit)
     maker = _MAKERS.get(member.rule, _record_operation)
     return maker(member, kind, resource, bench)
+
+
+def _misfit(member: Classified) -> str | None:
+    """Why the bodies cannot be a record's, if they cannot."""
+    draft = member.draft
+    sent = draft.request.shape if draft.request else {}
+    if member.rule in _CHANGES and not _is_record(sent):
+        return "its body is no object: nothing says what record it makes"
+    answer = draft.response.shape if draft.response and draft.exact else {}
+    if member.rule in _CHANGES | {"read"} and not _is_record(answer):
+        return "the answer that is declared is no object: nothing says how it is made of a record"
+    if member.rule == "list" and not _is_listing(answer, member):
+        return "the answer that is declared holds no list of records"
+    return None
+
+
+def _is_record(shape: Shape) -> bool:
+    return is_type(shape, "object") or "type" not in shape
+
+
+def _is_listing(answer: Shape, member: Classified) -> bool:
+    if is_array(answer):
+        return _is_record(cast("Shape", answer.get("items") or {}))
+    return member.list_key is not None or _is_free(answer)
+
+
+def _is_free(shape: Shape) -> bool:
+    """Whether it says nothing but, at most, that it is an object."""
+    return _is_record(shape) and shape.keys() <= {"type", "description"}
 
 
 def stub(member: Classified, bench: Workbench, reason: str) -> Operation:
@@ -228,6 +264,11 @@ def _refined(sent: Shape, known: Shape) -> Shape:
         for name, shape in properties(sent).items()
         if is_type(shape, "string") and "enum" in fields.get(name, {}) and "enum" not in shape
     }
+    for name, shape in properties(sent).items():
+        known_shape = fields.get(name, {})
+        if name not in members and known_shape.get("type") == shape.get("type"):
+            bounds = {word: known_shape[word] for word in BOUNDS if word in known_shape}
+            members[name] = {**bounds, **shape}
     return {**sent, "properties": {**properties(sent), **members}}
 
 
@@ -429,7 +470,8 @@ def _default_key(draft: Draft, resource: Resource) -> str | None:
 
 def _list_answer(draft: Draft, resource: Resource, effect: Effect, answer: Shape) -> Shape:
     if draft.exact:
-        return _declared(draft)
+        free: Shape = {"type": "array", "items": {"type": "object"}}
+        return free if _is_free(answer) else _declared(draft)
     items: Shape = {
         "type": "array",
         "items": {"$ref": f"#/components/schemas/{pascal(resource.singular)}"},
@@ -620,7 +662,8 @@ def _entity(resource: Resource, operations: Sequence[Operation]) -> Shape:
     creates = [o for o in own if o.rule == "create"]
     if len(creates) == 1 and resource.creatable:
         sure |= {a.field for a in creates[0].effect.assignments} | set(resource.always)
-    fields = {n: s for n, s in properties(resource.shape).items() if n not in resource.secret}
+    shown = {n: s for n, s in properties(resource.shape).items() if n not in resource.secret}
+    fields = {name: unbounded(shape) for name, shape in shown.items()}
     for operation in own:
         _admit(fields, operation)
     shape = object_of({n: s if n in sure else nullable(s) for n, s in fields.items()}, sure)

@@ -149,8 +149,22 @@ def merge(first: Shape, second: Shape) -> Shape:
         )
         return {"type": "array", "items": items}
     if kinds == {"string"}:
-        return first if "enum" in first or "format" in first else second
-    return {}
+        leading, other = (
+            (first, second) if "enum" in first or "format" in first else (second, first)
+        )
+        return {**{word: other[word] for word in BOUNDS if word in other}, **leading}
+    return {**second, **first} if len(kinds) == 1 else {}
+
+
+BOUNDS = (
+    *("minLength", "maxLength", "pattern", "minItems", "maxItems", "multipleOf"),
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+)
+
+
+def unbounded(shape: Shape) -> Shape:
+    """The shape without its limits: what is answered was checked when it came in."""
+    return {word: value for word, value in shape.items() if word not in BOUNDS}
 
 
 def _merged_objects(first: Shape, second: Shape) -> Shape:
