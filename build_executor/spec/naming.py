@@ -66,9 +66,11 @@ def plural(noun: str) -> str:
     last = noun.rpartition("_")[2]
     if (noun.endswith("s") and singular(noun) != noun) or last in _SAME - {"status", "bus"}:
         return noun
-    for single, many in _IRREGULAR.items():
-        if many == noun:
-            return single
+    if last in _IRREGULAR:
+        return noun
+    for many, single in _IRREGULAR.items():
+        if single == last:
+            return noun.removesuffix(last) + many
     if noun.endswith("y") and noun[-2:-1] not in set("aeiou"):
         return f"{noun[:-1]}ies"
     return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"

@@ -1,7 +1,7 @@
 """The kinds of records a service keeps: their fields, ids, states, and what they belong to."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -30,7 +30,7 @@ from build_executor.spec.verbs import (
     terminal_states,
 )
 
-_PREFIXED_ID = re.compile(r"([a-z]{2,8})[-_](?=\w*\d)\w{3,}|([A-Z]{2,8})-(?=\w*\d)\w{3,}")
+_PREFIXED_ID = re.compile(r"([a-z]{2,8})[-_](?=\w*\d)\w+|([A-Z]{2,8})-(?=\w*\d)\w+")
 _SECRET = re.compile(r"^(?:password|passwd|pass_word|pwd|secret_key|private_key|pin|cvv)$")
 _NATURAL = ("slug", "email", "username", "code", "sku", "isbn", "key", "name")
 _UNIQUE_WORDS = re.compile(r"already|duplicate|exists|unique|taken|in use")
@@ -97,6 +97,7 @@ def _learn_fields(kind: Kind, models: dict[str, PythonModel]) -> None:
     _learn(fields, sent)
     for member in kind.members:
         if member.rule == "list":
+            _learn(fields, dict(_queried_states(member.draft)))
             _learn(fields, properties(_item_shape(member)))
             kind.promised |= set(required(_item_shape(member))) if member.draft.exact else set()
     fields = _unwrapped(kind, fields)
@@ -115,6 +116,14 @@ def _sent_fields(kind: Kind, models: dict[str, PythonModel]) -> dict[str, Shape]
         sent = properties(request_shape(draft, models))
         _learn(fields, {name: shape for name, shape in sent.items() if name not in DECISIONS})
     return fields
+
+
+def _queried_states(draft: Draft) -> Iterator[tuple[str, Shape]]:
+    """`?status=open|closed` names the states."""
+    for name, sample in draft.query.items():
+        words: list[JsonValue] = [*str(sample).split("|")]
+        if name in STATUS_NAMES and len(words) > 1:
+            yield name, {"type": "string", "enum": words}
 
 
 def _learn(fields: dict[str, Shape], more: dict[str, Shape]) -> None:

@@ -151,14 +151,20 @@ class Writer:
         resource = self._resource(operation)
         creators = [o for o in self.contract.operations if o.resource == resource.name]
         if any(o.rule == "create" for o in creators) or operation.effect.id_parameter is None:
-            yield from self._changed(operation, answer, "", "updated")
+            more = ", exclude_none=True" if self.contract.declared else ""
+            yield from self._changed(operation, answer, more, "updated")
             return
         identity = variable(operation.effect.id_parameter)
         name, noun = text_literal(resource.name), text_literal(resource.id_field)
         yield "with repository.transaction():"
         yield f"    known = repository.get({name}, {identity})"
-        sent = self._dumped(operation, "") if operation.request is not None else "{}"
-        changes: Tree = dict(assignments(operation.effect.assignments, resource))
+        if operation.owned:
+            yield "    if known is not None:"
+            yield f"        {self._required(operation, resource)}"
+        more = ", exclude_none=True" if self.contract.declared else ""
+        sent = self._dumped(operation, more) if operation.request is not None else "{}"
+        changes: Tree = {**assignments(operation.effect.assignments, resource)}
+        changes.update(self._own(operation))
         fields = dictionary(changes, "(known or {})", sent)
         yield f"    record: Record = {fields}"
         yield f"    record[{noun}] = {identity}"
@@ -317,6 +323,10 @@ class Writer:
         if operation.request is not None:
             yield f"    sent = {self._dumped(operation, more)}"
             yield from self._still_unique(operation, resource, identity)
+            if operation.rule == "replace" and self.contract.declared:
+                replaced = sorted(self._sent(operation) - set(self._fixed(resource, operation)))
+                kept = f"name not in {literal([*replaced])}"
+                yield f"    record = {{name: record[name] for name in record if {kept}}}"
         spread = ["sent"] if operation.request is not None else []
         changes: Tree = {**self._fixed(resource, operation)}
         changes.update(assignments(operation.effect.assignments, resource))
