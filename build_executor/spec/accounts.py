@@ -41,7 +41,34 @@ class Accounts:
         if draft.method == "POST" and last in _SIGN_OUT:
             return "logout"
         is_self = draft.method == "GET" and last in _SELF and "{" not in draft.path
-        return "me" if is_self and draft.secured else None
+        return "me" if is_self and (draft.secured or not draft.exact) else None
+
+
+_ASKS = re.compile(
+    r"requires? (?:an? )?(?:valid )?(?:auth|login|log-?in|token|bearer|jwt|sign)|login required"
+    r"|auth(?:entication|orization)? (?:is )?(?:required|needed)|authenticated|authorization header"
+    r"|needs? (?:an? )?(?:valid )?(?:token|auth|bearer|jwt|login)|logged[- ]in|current user"
+    r"|\bmy\b|\b(?:your|their) own\b"
+)
+_PUBLIC = re.compile(r"\bpublic\b|no auth|without (?:auth|token|login)|auth(?:entication)?: none")
+_ALL = re.compile(
+    r"\b(?:all|every|each|any)\b[^.\n]*\b(?:endpoint|route|request|operation|call|path)s?\b[^.\n]*"
+    r"\b(?:auth\w*|token|bearer|jwt|logged[- ]in|sign(?:ed)? in|401)\b"
+    r"|\b(?:users?|they|callers?|everyone|each user)\b[^.\n]*\b(?:only|just)\b[^.\n]*\bown\b"
+    r"|\bown\b[^.\n]*\bonly\b",
+    re.IGNORECASE,
+)
+
+
+def demand_tokens(drafts: Iterable[Draft], accounts: Accounts, texts: Iterable[str]) -> None:
+    """Marks the endpoints that ask for a token: by their own text, or all by the document's."""
+    everywhere = any(_ALL.search(text) for text in texts)
+    for draft in drafts:
+        if draft.exact or draft is accounts.sign_up or draft is accounts.sign_in:
+            continue
+        is_self = accounts.rule_of(draft) in {"me", "logout"}
+        asked = everywhere or is_self or bool(_ASKS.search(draft.text))
+        draft.secured = draft.secured or (asked and not _PUBLIC.search(draft.text))
 
 
 def sent_fields(draft: Draft) -> list[str]:

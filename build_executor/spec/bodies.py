@@ -176,7 +176,8 @@ def _needed(draft: Draft, fields: dict[str, Shape]) -> list[str]:
 
 
 def _is_null(body: Body, name: str) -> bool:
-    return isinstance(body.example, dict) and body.example.get(name, 0) is None
+    says_nothing = not properties(body.shape).get(name)
+    return says_nothing and isinstance(body.example, dict) and body.example.get(name, 0) is None
 
 
 def response_shape(draft: Draft) -> Shape:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from build_executor.spec.accounts import Accounts
+from build_executor.spec.bodies import response_shape
 from build_executor.spec.drafts import Draft
 from build_executor.spec.naming import is_plural, plural, singular, snake
 from build_executor.spec.places import (
@@ -73,7 +74,7 @@ def classify(draft: Draft, situation: Situation) -> Classified:
 
 def list_key(draft: Draft) -> str | None:
     """The key of an answer that holds the list, if exactly one plausible key does."""
-    fields = properties(draft.response.shape) if draft.response else {}
+    fields = properties(response_shape(draft))
     if draft.response and is_array(draft.response.shape):
         return None
     lists = [name for name, shape in fields.items() if is_type(shape, "array")]
@@ -168,6 +169,8 @@ def _reads_as_list(draft: Draft, situation: Situation) -> bool:
 def _view(draft: Draft, parent: Collection | None, tail: str) -> Classified | None:
     if _AGGREGATES.search(tail) and tail not in _VIEWS:
         return Classified(draft, "counters", parent, tail)
+    if draft.query and tail not in _VIEWS:
+        return Classified(draft, "stub", None, tail)  # a computation: it depends on the query
     if tail in _VIEWS or (draft.response and properties(draft.response.shape)):
         return Classified(draft, "read", parent, tail)
     return Classified(draft, "field", parent, tail)

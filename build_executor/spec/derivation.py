@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import JsonValue
 
 from build_executor.errors import SpecRefused
-from build_executor.spec.accounts import Accounts, find_accounts
+from build_executor.spec.accounts import Accounts, demand_tokens, find_accounts
 from build_executor.spec.bodies import apply_statements, settle_bodies
 from build_executor.spec.classification import Classified, Situation, classify
 from build_executor.spec.contract import Auth, Contract, Note, Operation, Shape
@@ -42,7 +42,8 @@ def derive_contract(text: str) -> Contract:
     header = read_header(blocks)
     drafts = read_drafts(blocks)
     refuse_unbuildable(blocks, header, drafts)
-    return assemble(header, drafts, _models(blocks))
+    prose = tuple(block.text for block in blocks if block.kind in {"paragraph", "item", "row"})
+    return assemble(header, drafts, _models(blocks), prose=prose)
 
 
 def _from_document(document: Document) -> Contract:
@@ -55,10 +56,13 @@ def assemble(
     drafts: Sequence[Draft],
     models: Mapping[str, PythonModel],
     declared: Mapping[str, Shape] | None = None,
+    *,
+    prose: Sequence[str] = (),
 ) -> Contract:
     """The contract of a service with this header, these endpoints and these data models.
 
-    `declared` are the components of a document that names its shapes itself.
+    `declared` are the components of a document that names its shapes itself, `prose` is what the
+    document says in sentences anywhere.
     """
     notes: list[Note] = []
     for draft in drafts:
@@ -67,6 +71,8 @@ def assemble(
     udc, business = _split_udc(drafts)
     collections = find_collections(business)
     accounts = find_accounts(business, collections)
+    if accounts is not None:
+        demand_tokens(business, accounts, prose)
     situation = Situation(tuple(business), collections, accounts)
     classified = [classify(draft, situation) for draft in business]
     bench = _bench(header, classified, dict(models))

@@ -71,4 +71,5 @@ class Draft:
     @property
     def text(self) -> str:
         """Everything said about the endpoint in prose, in lower case."""
-        return " ".join([self.summary, *self.prose, *self.errors.values()]).lower()
+        said = [self.summary, *self.prose, *self.errors.values()]
+        return ". ".join(text for text in said if text).lower()

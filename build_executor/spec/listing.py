@@ -77,9 +77,11 @@ def _parameter(
     if declared is not None:
         shape = {**shape, **declared.shape} if purpose == "limit" else declared.shape or shape
         return declared.model_copy(update={"purpose": purpose, "field": field, "shape": shape})
-    return Parameter.model_validate(
-        {"name": name, "location": "query", "shape": shape, "purpose": purpose, "field": field}
-    )
+    statement = draft.statements.get(name)
+    needed = name in draft.required_inputs or (statement is not None and statement.required)
+    found = {"name": name, "location": "query", "purpose": purpose, "field": field}
+    more = statement.shape if statement is not None else {}
+    return Parameter.model_validate({**found, "shape": {**shape, **more}, "required": needed})
 
 
 def _purpose(name: str, fields: dict[str, Shape]) -> tuple[str, str | None]:
@@ -138,7 +140,12 @@ def _filterable(field: Shape) -> Shape:
 def counters_of(
     answer: Shape, resources: Sequence[Resource], main: Resource | None, *, listing: bool
 ) -> Iterator[Counter]:
-    """The fields of an answer that are numbers of rows; one level of nesting is followed."""
+    """The fields of an answer that are numbers of rows; one level of nesting is followed.
+
+    Where the service keeps one kind of records only, those are meant.
+    """
+    kept = [resource for resource in resources if resource.creatable]
+    main = kept[0] if main is None and len(kept) == 1 else main
     for name, shape in properties(answer).items():
         if is_type(shape, "integer", "number") or not shape:
             yield from _counter(name, name, resources, main, listing=listing)
@@ -172,17 +179,21 @@ def _counter(
     if not rest and (named or today):
         yield Counter(name=path, resource=resource.name, today=today)
         return
-    state = "_".join(rest)
-    if state in _states(resource):
-        yield Counter(
-            name=path,
-            resource=resource.name,
-            field=resource.status_field,
-            equals=state,
-            today=today,
+    chosen = _chosen_by(resource, "_".join(rest), is_total=named and bool(_SUMS.match(name)))
+    if chosen:
+        yield Counter.model_validate(
+            {"name": path, "resource": resource.name, "today": today, **chosen}
         )
-    elif named and state in properties(resource.shape) and name.startswith(("total", "sum")):
-        yield Counter(name=path, resource=resource.name, total_of=state)
+
+
+def _chosen_by(resource: Resource, word: str, *, is_total: bool) -> dict[str, JsonValue]:
+    """Which rows a word counts: those where it is true, those in that state, or its sum."""
+    shape = properties(resource.shape).get(word)
+    if is_type(shape, "boolean"):
+        return {"field": word, "equals": True}
+    if word in _states(resource):
+        return {"field": resource.status_field, "equals": word}
+    return {"total_of": word} if is_total and shape is not None else {}
 
 
 def _only_one_with(words: list[str], resources: Sequence[Resource]) -> Resource | None:
@@ -207,6 +218,7 @@ def _states(resource: Resource) -> set[str]:
     return known | {str(resource.initial_status), *resource.states}
 
 
+_SUMS = re.compile(r"total|sum")
 _USUAL_STATES = frozenset(
     {
         "queued",

@@ -223,6 +223,12 @@ def _default(node: ast.expr) -> Iterator[JsonValue]:
         yield cast("JsonValue", value)
 
 
+def default_of(node: ast.expr | None) -> Iterator[JsonValue]:
+    """The value of an argument that was left out, if it is a plain one."""
+    if node is not None:
+        yield from _default(node)
+
+
 def _is_optional(annotation: ast.expr) -> bool:
     text = ast.unparse(annotation)
     return text.startswith("Optional") or "None" in text

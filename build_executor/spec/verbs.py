@@ -151,7 +151,7 @@ def allowed_from(verb: str, states: list[str], target: str) -> tuple[str, ...]:
 def stated_refusals(text: str, states: list[str]) -> tuple[str, ...]:
     """The states that `409 if already paid` or `a void one cannot be paid` forbids."""
     found: list[str] = []
-    for sentence in re.split(r"[.;\n]", text.lower()):
+    for sentence in re.split(r"[.;()\n]", text.lower()):
         forbids = re.search(r"\balready\b|\b409\b|\bcan(?:not|'t| not) be\b|\bconflict\b", sentence)
         if not forbids or re.search(r"\b(?:only|unless|otherwise|must|not yet)\b", sentence):
             continue
