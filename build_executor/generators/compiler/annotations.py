@@ -35,7 +35,8 @@ _LIMITS = {
     "exclusiveMaximum": "lt",
     "multipleOf": "multiple_of",
 }
-_TAKEN = frozenset(name for name in dir(BaseModel) if not name.startswith("__"))
+_BUILTINS = frozenset({"list", "dict", "str", "int", "float", "bool"})
+_TAKEN = _BUILTINS | {name for name in dir(BaseModel) if not name.startswith("__")}
 _LIBRARY = frozenset(
     {"Any", "Literal", "Annotated", "BaseModel", "ConfigDict", "Field", "None", "True", "False"}
     | {"StrictBool", "StrictFloat", "StrictInt", "AfterValidator", "WithJsonSchema"}
@@ -168,7 +169,8 @@ def _field(member: str, python: str, annotation: str, default: str) -> ModelFiel
 def field_name(member: str, used: set[str]) -> str:
     """The member's name if it can be a field's name, else one made from it."""
     plain = member.isidentifier() and member.isascii() and not keyword.iskeyword(member)
-    if plain and member not in _TAKEN and not member.startswith(("_", "model_")):
+    hides = member in _TAKEN or member[:1].isupper()  # a method, or a class of an annotation
+    if plain and not hides and not member.startswith(("_", "model_")):
         name = member
     else:
         name = f"{snake(member)}_" if member in _TAKEN else f"{snake(member)}_value"
