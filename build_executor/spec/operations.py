@@ -122,6 +122,8 @@ def _misfit(member: Classified) -> str | None:
     """Why the bodies cannot be a record's, if they cannot."""
     draft = member.draft
     sent = draft.request.shape if draft.request else {}
+    if draft.media_type != "application/json":
+        return f"it speaks {draft.media_type}, and nothing says how that is made or read"
     if member.rule in _CHANGES and not _is_record(sent):
         return "its body is no object: nothing says what record it makes"
     answer = draft.response.shape if draft.response and draft.exact else {}

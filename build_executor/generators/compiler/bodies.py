@@ -153,26 +153,33 @@ class Writer:
         if any(o.rule == "create" for o in creators) or operation.effect.id_parameter is None:
             more = ", exclude_none=True" if self.contract.declared else ""
             yield from self._changed(operation, answer, more, "updated")
-            return
-        identity = variable(operation.effect.id_parameter)
+        else:
+            yield from self._put(operation, answer)
+
+    def _put(self, operation: Operation, answer: str) -> Iterator[str]:
+        """Makes the record or replaces it; somebody else's is not there for the caller."""
+        resource = self._resource(operation)
+        identity = self._identity(operation)
         name, noun = text_literal(resource.name), text_literal(resource.id_field)
         yield "with repository.transaction():"
         yield f"    known = repository.get({name}, {identity})"
         if operation.owned:
             yield "    if known is not None:"
             yield f"        {self._required(operation, resource)}"
-        more = ", exclude_none=True" if self.contract.declared else ""
-        sent = self._dumped(operation, more) if operation.request is not None else "{}"
-        changes: Tree = {**assignments(operation.effect.assignments, resource)}
-        changes.update(self._own(operation))
-        fields = dictionary(changes, "(known or {})", sent)
-        yield f"    record: Record = {fields}"
+        yield f"    record: Record = {self._put_record(operation, resource)}"
         yield f"    record[{noun}] = {identity}"
         yield "    if known is None:"
         yield f"        repository.add({name}, {identity}, record)"
         yield "    else:"
         yield f'        repository.replace({name}, {identity}, record, "updated")'
         yield self._answer(operation, answer)
+
+    def _put_record(self, operation: Operation, resource: Resource) -> str:
+        more = ", exclude_none=True" if self.contract.declared else ""
+        sent = self._dumped(operation, more) if operation.request is not None else "{}"
+        changes: Tree = {**assignments(operation.effect.assignments, resource)}
+        changes.update(self._own(operation))
+        return dictionary(changes, "(known or {})", sent)
 
     def delete(self, operation: Operation, answer: str) -> Iterator[str]:
         """Forgets a record, or marks it where the SPEC keeps it."""
@@ -335,6 +342,15 @@ class Writer:
         yield f"    repository.replace({name}, {identity}, record, {literal(action)})"
         yield self._answer(operation, answer)
 
+    def _emptied(self, operation: Operation) -> Iterator[str]:
+        """A null that a document allows empties the field; elsewhere it means the same as nothing."""
+        members = properties(self._request(operation)) if self.contract.declared else {}
+        names = [name for name, shape in members.items() if _allows_null(shape)]
+        names = [name for name in names if attribute(name) == name]
+        if names and operation.rule == "update":
+            known = "{" + ", ".join(text_literal(name) for name in names) + "}"
+            yield f"    sent |= dict.fromkeys((body.model_fields_set & {known}) - sent.keys())"
+
     def _fixed(self, resource: Resource, operation: Operation) -> Tree:
         """A body may not change the identity of its record."""
         names = {resource.id_field, *(parent.field for parent in resource.parents)}
@@ -457,6 +473,11 @@ def _checked(answer: str, code: str) -> str:
     if answer.isidentifier():
         return f"{answer}.model_validate({code})"
     return code if answer == "dict[str, Any]" else f"cast({text_literal(answer)}, {code})"
+
+
+def _allows_null(shape: Shape) -> bool:
+    kind = shape.get("type")
+    return isinstance(kind, list) and "null" in kind
 
 
 def _says_400(operation: Operation, contract: Contract) -> bool:

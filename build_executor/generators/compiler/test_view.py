@@ -283,6 +283,8 @@ def _add_listing(contract: Contract, case: ResourceCase) -> None:
         shape = resolved(operation.response or {}, contract.components)
         if operation.effect.collection is None and not is_array(shape):
             continue
+        if not set(_codes(case, operation)) <= {r.field for r in case.create.effect.parents}:
+            continue
         purposes = {p.purpose: p.name for p in operation.parameters_in("query")}
         initial = str(case.resource.initial_status)
         counters = tuple(
@@ -305,8 +307,11 @@ def _add_listing(contract: Contract, case: ResourceCase) -> None:
 
 
 def _of_rule_list(contract: Contract, case: ResourceCase) -> Iterator[Operation]:
+    """Lists that hold two records made one after the other, whatever else they are made of."""
+    shared = {field for field, _, _ in case.parents}
     for operation in _of_rule(contract, case, "list"):
-        if not any(p.required for p in operation.parameters_in("query")):
+        is_shared = {p.name for p in operation.parameters_in("path")} <= shared
+        if is_shared and not any(p.required for p in operation.parameters_in("query")):
             yield operation
 
 
