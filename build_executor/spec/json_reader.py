@@ -202,7 +202,7 @@ class _Reader:
             raise _NotJsonError("a string without an end")
         self.position = match.end()
         body = match[0][1:-1]
-        return re.sub(r"\\(u[0-9a-fA-F]{4}|.)", _unescape, body) if "\\" in body else body
+        return _unescaped(body) if "\\" in body else body
 
     def _word(self) -> Node:
         if match := _RANGE.match(self.text, self.position):
@@ -237,6 +237,12 @@ class _Reader:
         while self.text[self.position : self.position + 1] in {" ", "\t"}:
             self.position += 1
         return self.text[self.position : self.position + 1]
+
+
+def _unescaped(body: str) -> str:
+    """Two escapes may be one character; half a character is none."""
+    text = re.sub(r"\\(u[0-9a-fA-F]{4}|.)", _unescape, body)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _unescape(match: re.Match[str]) -> str:

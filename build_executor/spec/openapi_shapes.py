@@ -10,9 +10,10 @@ from build_executor.spec.contract import Shape
 _DEEPEST = 24
 _INLINED = 5
 _PREFIX = "#/components/schemas/"
-_KEPT = frozenset(
-    {"type", "enum", "format", "default", "description", "required", "example"}
-    | {"minLength", "maxLength", "pattern", "minItems", "maxItems", "multipleOf"}
+_TYPES = frozenset({"string", "integer", "number", "boolean", "array", "object", "null"})
+_TEXTS = frozenset({"format", "description", "pattern"})
+_NUMBERS = frozenset(
+    {"minLength", "maxLength", "minItems", "maxItems", "multipleOf"}
     | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 )
 
@@ -26,10 +27,27 @@ def normal_shape(schema: JsonValue, schemas: Mapping[str, JsonValue], depth: int
         return {"$ref": reference} if reference.startswith(_PREFIX) else {}
     if isinstance(schema.get("allOf"), list):
         return _all_of(schema, schemas, depth)
-    shape: Shape = {key: value for key, value in schema.items() if key in _KEPT}
+    shape: Shape = {key: value for key, value in schema.items() if _is_kept(key, value)}
     _nest(shape, schema, schemas, depth)
     _modernise(shape, schema)
     return shape
+
+
+def _is_kept(word: str, value: JsonValue) -> bool:
+    """Whether the word is one that contracts use, with a value that it may have."""
+    match word:
+        case "type":
+            kinds = value if isinstance(value, list) else [value]
+            return bool(kinds) and all(isinstance(k, str) and k in _TYPES for k in kinds)
+        case "required":
+            return isinstance(value, list) and all(isinstance(name, str) for name in value)
+        case "enum":
+            return isinstance(value, list) and bool(value)
+        case "default" | "example":
+            return True
+        case _:
+            kind = str if word in _TEXTS else int | float
+            return word in _TEXTS | _NUMBERS and isinstance(value, kind)
 
 
 def _nest(
