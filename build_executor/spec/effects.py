@@ -9,7 +9,7 @@ from build_executor.spec.accounts import TOKEN_NAMES
 from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Assignment, Effect, Reference, Resource, Shape
 from build_executor.spec.drafts import Draft
-from build_executor.spec.naming import plural, snake
+from build_executor.spec.naming import plural, singular, snake
 from build_executor.spec.places import is_parameter, segments
 from build_executor.spec.resources import DECISIONS, Kind, states_of
 from build_executor.spec.shapes import is_instant_name, is_type, properties, required
@@ -99,16 +99,30 @@ def _references(
 def _birth_values(
     draft: Draft, kind: Kind, resource: Resource, given: set[str]
 ) -> Iterator[Assignment]:
-    linked = {parent.field for parent in resource.parents}
-    for name in linked - {resource.id_field}:
-        if f"{{{name}}}" in draft.path:
-            yield Assignment(field=name, source="parameter", value=name)
+    of_parents = list(_from_path(draft, resource, given))
+    yield from of_parents
+    linked = {p.field for p in resource.parents} | {a.field for a in of_parents}
     for name, shape in properties(resource.shape).items():
         if name in given | linked | {resource.id_field}:
             continue
         value = _birth_value(draft, kind, resource, name) or _empty(kind, name, shape)
         if value is not None:
             yield value
+
+
+def _from_path(draft: Draft, resource: Resource, given: set[str]) -> Iterator[Assignment]:
+    """The parents that the path names, under each field that holds one."""
+    for name in sorted({parent.field for parent in resource.parents} - {resource.id_field}):
+        if f"{{{name}}}" in draft.path:
+            for field in (name, *sorted(_aliases(name, resource) - given)):
+                yield Assignment(field=field, source="parameter", value=name)
+
+
+def _aliases(parameter: str, resource: Resource) -> set[str]:
+    """Fields that hold the same parent as a path parameter: `room_id` for `{roomId}`."""
+    noun = next(p.resource for p in resource.parents if p.field == parameter)
+    spoken = {snake(parameter), f"{singular(noun)}_id"}
+    return {n for n in properties(resource.shape) if snake(n) in spoken and n != parameter}
 
 
 def _birth_value(draft: Draft, kind: Kind, resource: Resource, name: str) -> Assignment | None:
@@ -125,7 +139,15 @@ def _birth_value(draft: Draft, kind: Kind, resource: Resource, name: str) -> Ass
     template = _template(draft, resource, name)
     if template is not None:
         return Assignment(field=name, source="template", value=template)
-    return _initial_value(kind, name, properties(resource.shape)[name])
+    return _initial_value(kind, name, properties(resource.shape)[name]) or _blank(draft, name)
+
+
+def _blank(draft: Draft, name: str) -> Assignment | None:
+    """What an example shows as none or as nothing yet, at birth, is so at every birth."""
+    example = draft.response.example if draft.response else None
+    value = example.get(name) if isinstance(example, dict) else None
+    is_blank = value is False or (not value and isinstance(value, int | float | list | dict))
+    return Assignment(field=name, source="literal", value=value) if is_blank else None
 
 
 _OWNERS = dict.fromkeys(
@@ -225,7 +247,7 @@ def transition_effect(
         return _deciding(member, kind, resource, sent)
     states = states_of(kind, resource.status_field) if field == resource.status_field else []
     sources, refused = _limits(member, states, target)
-    stamps = tuple(_stamps(member, resource, target))
+    stamps = tuple(_stamps(member, kind, resource, target))
     body = tuple(
         Assignment(field=name, source="body", value=name)
         for name in properties(sent)
@@ -282,7 +304,7 @@ def _deciding(
     )
     return Effect(
         id_parameter=_parameter_of(member),
-        assignments=(*values, *_stamps(member, resource, participle(member.verb))),
+        assignments=(*values, *_stamps(member, kind, resource, participle(member.verb))),
         answers=tuple(answers_of(member.draft, resource, "updated")),
     )
 
@@ -334,15 +356,21 @@ def _switch(verb: str, resource: Resource) -> str | None:
     return next((name for name in names if is_type(fields.get(name), "boolean")), None)
 
 
-def _stamps(member: Classified, resource: Resource, target: JsonValue) -> Iterator[Assignment]:
-    """`captured_at` is now when it is captured; so are the answer's other new times."""
+def _stamps(
+    member: Classified, kind: Kind, resource: Resource, target: JsonValue
+) -> Iterator[Assignment]:
+    """`captured_at` is now when it is captured; so are the answer's times that nobody sends."""
+    makers = kind.of_rule("create", "replace", "update")
+    sent = {n for d in makers if d.request for n in properties(d.request.shape)}
     done = {participle(member.verb), str(target)}
     answered = properties(member.draft.response.shape) if member.draft.response else {}
     for name, shape in properties(resource.shape).items():
         spoken = snake(name)
         stem = re.sub(r"_(?:at|on|time)$", "", spoken)
         is_instant = is_instant_name(spoken) or shape.get("format") == "date-time"
-        is_new = name in answered and is_instant and not _NOT_NOW.search(spoken)
+        is_new = (
+            name in answered and is_instant and not _NOT_NOW.search(spoken) and name not in sent
+        )
         if (stem in done and stem != spoken) or is_new or _TOUCHED.match(spoken):
             yield moment(name, shape)
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from build_executor.spec.drafts import Draft
-from build_executor.spec.naming import plural, singular, snake
+from build_executor.spec.naming import is_plural, plural, singular, snake
+from build_executor.spec.shapes import properties
 
 _PREFIXES = frozenset({"api", "rest", "public", "internal"})
 _VERSION = re.compile(r"v\d+(?:\.\d+)?")
@@ -79,7 +80,43 @@ def find_collections(drafts: Iterable[Draft]) -> dict[str, Collection]:
     for draft in drafts:
         if draft.method == "POST" and _is_collection_name(draft.path):
             found.setdefault(normal(draft.path), Collection(draft.path, None, _above(draft.path)))
+    for collection in list(found.values()):
+        _join_nested(found, collection, drafts)
     return found
+
+
+def _join_nested(found: dict[str, Collection], flat: Collection, drafts: list[Draft]) -> None:
+    """`/rooms/{room_id}/bookings` holds what `/bookings/{booking_id}` reads: one collection.
+
+    Not if a booking could be made without its room, and not if both have items of their own.
+    """
+    if flat.parents:
+        return
+    nested = {
+        normal(draft.path): _above(draft.path)
+        for draft in drafts
+        if draft.method in {"GET", "POST"} and _is_nested(draft.path, flat, found)
+    }
+    parents = tuple(dict.fromkeys(parent for above in nested.values() for parent in above))
+    makers = [d for d in drafts if d.method == "POST" and normal(d.path) in nested]
+    senders = [d for d in drafts if d.method == "POST" and normal(d.path) == normal(flat.path)]
+    is_whole = all({name for name, _ in parents} <= _sent(draft) for draft in senders)
+    if nested and is_whole and (senders or makers) and (len(nested) == 1 or not makers):
+        whole = Collection(flat.path, flat.parameter, parents)
+        found.update(dict.fromkeys([normal(flat.path), *nested], whole))
+
+
+def _is_nested(path: str, flat: Collection, found: dict[str, Collection]) -> bool:
+    split = split_item(path)
+    if split is None or len(split[2]) != 1 or normal(split[0]) not in found:
+        return False
+    own = found.get(normal(path))
+    is_same = plural(snake(split[2][0])) == flat.noun and is_plural(snake(split[2][0]))
+    return is_same and (own is None or own.parameter is None)
+
+
+def _sent(draft: Draft) -> set[str]:
+    return set(properties(draft.request.shape)) if draft.request else set(draft.inputs)
 
 
 def _add_chain(found: dict[str, Collection], path: str) -> None:

@@ -33,6 +33,7 @@ from build_executor.workspace import close_workspace, open_workspace
 _COMPILER = GENERATORS["compiler"]
 _LARGEST_REPORT = 16 * 1024 * 1024
 _GONE_SECONDS = 10
+_FUZZER = "schemathesis"
 _QUICK = Patience(wait_seconds=30, retry_after_seconds=1)
 
 
@@ -49,7 +50,7 @@ class Outcome:
     checks_passed: int = 0
     checks: int = 0
     not_asked: int = 0
-    fuzz_findings: int | None = None
+    fuzzing: list[str] | None = None
     left_behind: int = 0
 
 
@@ -137,16 +138,21 @@ def _count_tests(outcome: Outcome, workspace: Workspace) -> None:
 
 
 def _count_checks(outcome: Outcome, checks: tuple[Check, ...]) -> None:
+    fuzzed = [check for check in checks if check.name.startswith(_FUZZER)]
+    if fuzzed:
+        outcome.fuzzing = [check.name.removeprefix(f"{_FUZZER}: ") for check in fuzzed[1:]]
+    checks = tuple(check for check in checks if check not in fuzzed)
     outcome.checks, outcome.checks_passed = len(checks), sum(check.passed for check in checks)
     outcome.not_asked = sum(check.detail.startswith("not asked") for check in checks)
-    fuzzed = [check for check in checks if "schemathesis" in f"{check.name} {check.detail}"]
-    if fuzzed:
-        outcome.fuzz_findings = sum(not check.passed for check in fuzzed)
 
 
 def _count_refused(outcome: Outcome, error: BuildExecutorError) -> None:
-    if outcome.failed_in == "verification" and isinstance(error, PhaseFailed):
-        outcome.checks = len(error.findings)
+    if outcome.failed_in != "verification" or not isinstance(error, PhaseFailed):
+        return
+    fuzzed = [finding for finding in error.findings if finding.gate == _FUZZER]
+    if fuzzed:
+        outcome.fuzzing = [f"{finding.rule}, {finding.operation}" for finding in fuzzed]
+    outcome.checks = len(error.findings) - len(fuzzed)
 
 
 def _clean_up(build_id: str, settings: Settings, outcome: Outcome) -> None:

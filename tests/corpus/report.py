@@ -167,7 +167,7 @@ def _goal_row(goal: Goal) -> list[str]:
 def _service_row(entry: Entry) -> list[str]:
     reading, outcome = entry.reading, entry.outcome or Outcome(failed_in="reading")
     false = f" +{len(reading.false)}" if reading.false else ""
-    fuzzing = "-" if outcome.fuzz_findings is None else str(outcome.fuzz_findings)
+    fuzzing = "-" if outcome.fuzzing is None else str(len(outcome.fuzzing))
     return [
         entry.service,
         f"{reading.found}/{reading.expected}{false}",
@@ -224,6 +224,7 @@ def _faults(entry: Entry) -> Iterator[str]:
     if outcome is not None and outcome.failure:
         first = outcome.failure.split("\n", maxsplit=1)[0]
         yield f"failed in {outcome.failed_in}: {first}"
+    yield from (f"schemathesis: {found}" for found in (outcome and outcome.fuzzing) or ())
     for trip in entry.trips:
         lost = [part.split(":")[0] for part in trip.lost]
         if lost:
