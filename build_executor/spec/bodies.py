@@ -1,12 +1,12 @@
 """Which body is the request and which the answer, and which fields they have."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from build_executor.spec.contract import Note, Shape
 from build_executor.spec.drafts import Body, Draft
-from build_executor.spec.places import segments
+from build_executor.spec.places import normal, segments, split_item
 from build_executor.spec.python_models import PythonModel
 from build_executor.spec.shapes import guess, is_type, nullable, object_of, properties, required
 from build_executor.spec.statements import refine
@@ -20,6 +20,14 @@ _OFTEN_OPTIONAL = re.compile(
     r"metadata|notes?$|reason$|comment|description|tags$|options|config$|payload$|meta$|context"
     r"|priority|_url$|callback|limit|optional|nickname|avatar|bio$"
 )
+
+
+def settle_all(drafts: Sequence[Draft], notes: list[Note]) -> None:
+    """Decides of all drafts what is sent and what is answered, and what the fields must be."""
+    for draft in drafts:
+        settle_bodies(draft, notes)
+        apply_statements(draft)
+    lend_bodies(drafts)
 
 
 def settle_bodies(draft: Draft, notes: list[Note]) -> None:
@@ -37,6 +45,21 @@ def settle_bodies(draft: Draft, notes: list[Note]) -> None:
         else:
             draft.request = body
             notes.append(_note(draft, body, "request"))
+
+
+def lend_bodies(drafts: Sequence[Draft]) -> None:
+    """A PUT that shows no body takes what makes a record: it replaces the record as a whole."""
+    makers = {normal(draft.path): draft for draft in drafts if draft.method == "POST"}
+    for draft in drafts:
+        split = split_item(draft.path)
+        maker = makers.get(normal(split[0])) if split and not split[2] else None
+        shows = draft.exact or draft.request or draft.inputs or draft.request_model
+        if draft.method == "PUT" and maker is not None and not shows:
+            draft.request, draft.request_model = maker.request, maker.request_model
+            draft.inputs, draft.stated = maker.inputs, maker.stated
+            draft.required_inputs = maker.required_inputs
+            draft.optional_inputs = maker.optional_inputs
+            draft.statements = maker.statements
 
 
 def apply_statements(draft: Draft) -> None:

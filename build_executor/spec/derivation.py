@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from build_executor.errors import SpecRefused
 from build_executor.spec.accounts import Accounts, demand_tokens, find_accounts
-from build_executor.spec.bodies import apply_statements, settle_bodies
+from build_executor.spec.bodies import settle_all
 from build_executor.spec.classification import Classified, Situation, classify
 from build_executor.spec.contract import Auth, Contract, Note, Operation, Shape
 from build_executor.spec.drafts import Draft
@@ -65,9 +65,7 @@ def assemble(
     document says in sentences anywhere.
     """
     notes: list[Note] = []
-    for draft in drafts:
-        settle_bodies(draft, notes)
-        apply_statements(draft)
+    settle_all(drafts, notes)
     udc, business = _split_udc(drafts)
     collections = find_collections(business)
     accounts = find_accounts(business, collections)

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from build_executor.spec.contract import Assignment, Counter, Parameter, Resource, Shape
 from build_executor.spec.drafts import Draft
 from build_executor.spec.naming import plural, snake
-from build_executor.spec.shapes import is_instant_name, is_type, properties
+from build_executor.spec.shapes import is_array, is_instant_name, is_type, properties
 
 _PAGING = {
     "limit": "limit",
@@ -98,6 +98,7 @@ def _purpose(name: str, fields: dict[str, Shape]) -> tuple[str, str | None]:
     alike = [
         field for field in fields if field in {f"{lowered}_id", f"{lowered}_name", f"is_{lowered}"}
     ]
+    alike += [field for field in [plural(lowered)] if is_array(fields.get(field))]
     return ("filter", alike[0]) if alike else ("unused", None)
 
 
@@ -127,6 +128,9 @@ def _query_shape(purpose: str, field: Shape, draft: Draft) -> Shape:
 
 
 def _filterable(field: Shape) -> Shape:
+    if is_array(field):
+        items = field.get("items")
+        return _filterable(items) if isinstance(items, dict) else {"type": "string"}
     for kind in ("boolean", "integer", "number"):
         if is_type(field, kind):
             return {"type": kind}

@@ -47,7 +47,16 @@ def api(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[http
     port, data = free_port(), tmp_path_factory.mktemp("data")
     log = data / "service.log"
     process = command.start(
-        [sys.executable, "-m", "uvicorn", "app.main:app", "--host", "127.0.0.1", "--port", str(port)],
+        [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "app.main:app",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ],
         log=log,
         cwd=source,
         environment=command.clean_environment(

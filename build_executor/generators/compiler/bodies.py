@@ -329,6 +329,7 @@ class Writer:
         yield f"    record = {self._required(operation, resource)}"
         if operation.request is not None:
             yield f"    sent = {self._dumped(operation, more)}"
+            yield from self._emptied(operation)
             yield from self._still_unique(operation, resource, identity)
             if operation.rule == "replace" and self.contract.declared:
                 replaced = sorted(self._sent(operation) - set(self._fixed(resource, operation)))
@@ -343,7 +344,7 @@ class Writer:
         yield self._answer(operation, answer)
 
     def _emptied(self, operation: Operation) -> Iterator[str]:
-        """A null that a document allows empties the field; elsewhere it means the same as nothing."""
+        """A null that a document allows empties the field; another one means nothing."""
         members = properties(self._request(operation)) if self.contract.declared else {}
         names = [name for name, shape in members.items() if _allows_null(shape)]
         names = [name for name in names if attribute(name) == name]

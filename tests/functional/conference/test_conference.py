@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-TALK = {"title": "On walls", "minutes": 30, "speakers": [{"name": "Ann", "company": None}]}
+TALK = {"title": "On walls", "minutes": 30, "speakers": [{"name": "Ann", "company": "Walls Inc."}]}
 
 
 def signed_in(api: httpx.Client, email: str) -> dict[str, str]:
@@ -33,7 +33,8 @@ def talk(api: httpx.Client, headers: dict[str, str], **changes: object) -> dict[
     return dict(answer.json())
 
 
-def test_an_email_registers_once(api: httpx.Client, ann: dict[str, str]) -> None:
+@pytest.mark.usefixtures("ann")
+def test_an_email_registers_once(api: httpx.Client) -> None:
     again = {"email": "ann@example.com", "password": "something else"}
 
     assert api.post("/register", json=again).status_code == 409
@@ -47,7 +48,8 @@ def test_bad_credentials_do_not_register(api: httpx.Client, account: dict[str, s
     assert api.post("/register", json=account).status_code == 422
 
 
-def test_a_wrong_password_gets_no_token(api: httpx.Client, ann: dict[str, str]) -> None:
+@pytest.mark.usefixtures("ann")
+def test_a_wrong_password_gets_no_token(api: httpx.Client) -> None:
     wrong = {"email": "ann@example.com", "password": "wrong enough"}
 
     assert api.post("/login", json=wrong).status_code == 401

@@ -40,13 +40,15 @@ def test_registering_does_not_tell_the_password(api: httpx.Client) -> None:
     assert "whiskers123" not in answer.text
 
 
-def test_a_name_is_taken_once(api: httpx.Client, ann: dict[str, str]) -> None:
+@pytest.mark.usefixtures("ann")
+def test_a_name_is_taken_once(api: httpx.Client) -> None:
     again = {"username": "ann", "password": "another password"}
 
     assert api.post("/auth/register", json=again).status_code == 409
 
 
-def test_a_wrong_password_gets_no_token(api: httpx.Client, ann: dict[str, str]) -> None:
+@pytest.mark.usefixtures("ann")
+def test_a_wrong_password_gets_no_token(api: httpx.Client) -> None:
     wrong = {"username": "ann", "password": "not the password"}
 
     assert api.post("/auth/login", json=wrong).status_code == 401

@@ -34,9 +34,8 @@ def test_a_book_is_kept_as_it_was_sent(api: httpx.Client, emma: dict[str, object
     assert read["created_at"].startswith("20")
 
 
-def test_a_second_book_with_the_same_isbn_is_refused(
-    api: httpx.Client, emma: dict[str, object]
-) -> None:
+@pytest.mark.usefixtures("emma")
+def test_a_second_book_with_the_same_isbn_is_refused(api: httpx.Client) -> None:
     assert api.post("/books", json=AUSTEN | {"title": "Copy"}).status_code == 409
 
 
@@ -48,7 +47,8 @@ def test_two_books_are_two_books(api: httpx.Client, emma: dict[str, object]) -> 
     assert api.get(f"/books/{emma['book_id']}").json()["title"] == "Emma"
 
 
-def test_the_list_grows_with_each_book(api: httpx.Client, emma: dict[str, object]) -> None:
+@pytest.mark.usefixtures("emma")
+def test_the_list_grows_with_each_book(api: httpx.Client) -> None:
     before = api.get("/books").json()["total"]
 
     another(api, isbn="333")
@@ -58,7 +58,8 @@ def test_the_list_grows_with_each_book(api: httpx.Client, emma: dict[str, object
     assert "333" in {book["isbn"] for book in after["books"]}
 
 
-def test_the_list_is_filtered_by_author(api: httpx.Client, emma: dict[str, object]) -> None:
+@pytest.mark.usefixtures("emma")
+def test_the_list_is_filtered_by_author(api: httpx.Client) -> None:
     another(api, isbn="444", author="Ludwig Wittgenstein")
 
     found = api.get("/books", params={"author": "Ludwig Wittgenstein"}).json()
@@ -67,9 +68,8 @@ def test_the_list_is_filtered_by_author(api: httpx.Client, emma: dict[str, objec
     assert found["total"] == 1
 
 
-def test_pages_do_not_overlap_and_the_total_stays(
-    api: httpx.Client, emma: dict[str, object]
-) -> None:
+@pytest.mark.usefixtures("emma")
+def test_pages_do_not_overlap_and_the_total_stays(api: httpx.Client) -> None:
     for number in range(3):
         another(api, isbn=f"page-{number}", author="Pager")
 
@@ -82,7 +82,8 @@ def test_pages_do_not_overlap_and_the_total_stays(
     assert len(ids) == 3
 
 
-def test_search_is_not_taken_for_a_book_id(api: httpx.Client, emma: dict[str, object]) -> None:
+@pytest.mark.usefixtures("emma")
+def test_search_is_not_taken_for_a_book_id(api: httpx.Client) -> None:
     another(api, isbn="555", title="The Zebra Hunt", author="Nobody")
 
     found = api.get("/books/search", params={"q": "zebra"})
@@ -162,7 +163,7 @@ def test_a_loan_is_returned_once(api: httpx.Client, emma: dict[str, object]) -> 
 
 
 def test_special_characters_survive(api: httpx.Client) -> None:
-    title = "O'Brien \"x\"; DROP TABLE books;-- <b>æøå 日本 🙂</b> {{7*7}} %s"
+    title = 'O\'Brien "x"; DROP TABLE books;-- <b>æøå 日本 🙂</b> {{7*7}} %s'
 
     book = another(api, isbn="spécial/1", title=title)
 

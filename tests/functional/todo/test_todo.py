@@ -82,7 +82,7 @@ def test_pages_are_numbered_from_one(api: httpx.Client) -> None:
     for _ in range(3):
         task(api, labels=["paged"])
 
-    asked = {"label": "paged", "page_size": 2}
+    asked: dict[str, str | int] = {"label": "paged", "page_size": 2}
     first = api.get("/tasks", params=asked | {"page": 1}).json()
     second = api.get("/tasks", params=asked | {"page": 2}).json()
 
@@ -126,7 +126,9 @@ def test_a_deleted_task_disappears_from_the_list(api: httpx.Client) -> None:
 def test_several_tasks_are_created_at_once(api: httpx.Client) -> None:
     before = api.get("/tasks").json()["total"]
 
-    made = api.post("/tasks/batch", json={"tasks": [{"title": "A"}, {"title": "B"}, {"title": "C"}]})
+    made = api.post(
+        "/tasks/batch", json={"tasks": [{"title": "A"}, {"title": "B"}, {"title": "C"}]}
+    )
 
     assert made.status_code == 201
     assert made.json()["created"] == 3
