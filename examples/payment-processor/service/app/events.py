@@ -13,7 +13,7 @@ from app.repository import Record, timestamp
 _BACKLOG = 1000
 _UNKNOWN = 4404
 _TOO_SLOW = 4408
-_NOUNS = {
+_NOUNS: dict[str, tuple[str, str]] = {
     "payments": ("payment", "payment_id"),
     "notes": ("note", "note_id"),
 }

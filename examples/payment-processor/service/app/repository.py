@@ -34,7 +34,10 @@ FROM records
 WHERE resource = :resource
   AND NOT EXISTS (
     SELECT 1 FROM json_each(:equals) AS wanted
-    WHERE json_extract(records.data, wanted.fullkey) IS NOT wanted.value
+    WHERE NOT EXISTS (
+      SELECT 1 FROM json_each(records.data, wanted.fullkey) AS held  -- a list holds several
+      WHERE held.value IS wanted.value
+    )
   )
   AND NOT EXISTS (
     SELECT 1 FROM json_each(:minimum) AS lowest
