@@ -163,8 +163,16 @@ BOUNDS = (
 
 
 def unbounded(shape: Shape) -> Shape:
-    """The shape without its limits: what is answered was checked when it came in."""
-    return {word: value for word, value in shape.items() if word not in BOUNDS}
+    """The shape as it is answered: limits were checked on the way in; what was not sent is null."""
+    plain = {word: value for word, value in shape.items() if word not in BOUNDS}
+    inner, needed = plain.get("properties"), required(plain)
+    if isinstance(inner, dict):
+        shapes = {name: unbounded(cast("Shape", field)) for name, field in inner.items()}
+        plain["properties"] = {n: s if n in needed else nullable(s) for n, s in shapes.items()}
+    for word in ("items", "additionalProperties"):
+        if isinstance(every := plain.get(word), dict):
+            plain[word] = unbounded(every)
+    return plain
 
 
 def _merged_objects(first: Shape, second: Shape) -> Shape:
