@@ -1,7 +1,7 @@
-"""A generated source becomes a release: dependencies, linter, tests, archive.
+"""A generated source becomes a release: dependencies, linter, archive, types, tests.
 
-The archive is made before the tests, and the tests run on what was unpacked from it, so the bytes
-that were tested are the bytes that are deployed.
+The archive is made before types and tests, and these look at what was unpacked from it, so the
+bytes that were tested are the bytes that are deployed.
 """
 
 import json
@@ -22,6 +22,7 @@ from build_executor.phases import Phase
 from build_executor.sandbox import Confinement, Sandbox
 from build_executor.settings import Settings
 from build_executor.spec.contract import Contract
+from build_executor.type_check import check_types, is_fault
 from build_executor.workspace import pack, unpack
 
 _LINT_SECONDS = 60
@@ -74,7 +75,9 @@ def _build(
     report_progress(Phase.BUILD, 40, "installed the locked dependencies")
     archive = ArtifactStore(settings.artifacts).path(workspace.build_id, artifacts.RELEASE_ARCHIVE)
     digest = pack(workspace.source, archive)
-    _test(workspace, archive, sandbox, journal)
+    staged = unpack(archive, workspace.path / "staged")
+    _check_types(staged, workspace, sandbox, settings, journal)
+    _test(staged, workspace, sandbox, journal)
     release = Release(
         id=f"{contract.version}-{digest[:12]}",
         build_id=workspace.build_id,
@@ -110,6 +113,19 @@ def _check_style(workspace: Workspace, journal: list[str]) -> None:
         raise BuildFailed(f"ruff found {len(findings)} faults", findings) from error
 
 
+def _check_types(
+    staged: Path, workspace: Workspace, sandbox: Sandbox, settings: Settings, journal: list[str]
+) -> None:
+    findings = check_types(staged, workspace.path / "mypy", sandbox, settings)
+    journal.extend(map(str, findings))
+    faults = [finding for finding in findings if is_fault(finding)]
+    if faults:
+        raise BuildFailed(f"mypy found {len(faults)} faults", faults)
+    for finding in findings:
+        _log.warning("%s", finding)
+    report_progress(Phase.BUILD, 50, "checked the types with mypy")
+
+
 def _ruff(*arguments: str, folder: Path) -> None:
     """Isolated: a configuration that came with the source must not soften the rules."""
     ruff = Path(sysconfig.get_path("scripts")) / "ruff"
@@ -134,8 +150,7 @@ def _ruff_findings(report: Path, source: Path, error: CommandFailed) -> tuple[Fi
     )
 
 
-def _test(workspace: Workspace, archive: Path, sandbox: Sandbox, journal: list[str]) -> None:
-    staged = unpack(archive, workspace.path / "staged")
+def _test(staged: Path, workspace: Workspace, sandbox: Sandbox, journal: list[str]) -> None:
     reports = workspace.path / "reports"
     reports.mkdir(exist_ok=True)
     report = reports / "tests.xml"

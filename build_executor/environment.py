@@ -34,12 +34,17 @@ def provide_environment(requirements: Path, environment: Path, settings: Setting
     that cannot be installed from wheels.
     """
     _refuse_unlocked(requirements)
-    prepared = settings.cache / "environments" / _key(requirements)
+    prepared = prepared_environment(requirements, settings)
     output = "" if prepared.is_dir() else _prepare(requirements, prepared, settings)
     if environment.exists():
         shutil.rmtree(environment)
     shutil.copytree(prepared, environment, symlinks=True)
     return output
+
+
+def prepared_environment(requirements: Path, settings: Settings) -> Path:
+    """Where the environment of this lock is kept; copies of it are what builds use."""
+    return settings.cache / "environments" / _key(requirements)
 
 
 def lock_requirements(requirements: Path, settings: Settings) -> None:

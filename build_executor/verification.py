@@ -19,7 +19,7 @@ from build_executor import command
 from build_executor.artifacts import FUZZING_REPORT, VERIFICATION_LOG, ArtifactStore
 from build_executor.checks.contract import live_checks, staged_checks
 from build_executor.checks.fuzz_report import Fuzzing, fuzzing_checks
-from build_executor.checks.fuzzing import fuzz
+from build_executor.checks.fuzzing import Schemathesis
 from build_executor.errors import CommandFailed, NoAnswer, VerificationFailed
 from build_executor.events import report_progress
 from build_executor.files import read_untrusted
@@ -76,7 +76,8 @@ def _odd_requests(
     if settings.schemathesis_seconds == 0:
         return ()
     folder = settings.builds / release.build_id / "verification" / "schemathesis"
-    fuzzing = fuzz(url, contract, folder, seconds=settings.schemathesis_seconds)
+    program = Schemathesis(settings.schemathesis_seconds, settings.cache / "hypothesis")
+    fuzzing = program.fuzz(url, contract, folder)
     store = ArtifactStore(settings.artifacts)
     store.write_value(release.build_id, FUZZING_REPORT, fuzzing)
     for finding in (*fuzzing.failures, *fuzzing.advice):

@@ -10,6 +10,7 @@ import json
 import shutil
 import sysconfig
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -36,28 +37,47 @@ _LEFT_OUT = "allow_header_conformance"
 PROGRAM = Path(sysconfig.get_path("scripts")) / "schemathesis"
 
 
-def fuzz(
-    url: str, contract: Contract, folder: Path, *, seconds: int, program: Path = PROGRAM
-) -> Fuzzing:
-    """What `seconds` of odd requests to a staged copy find; never raises for what it does.
+@dataclass(frozen=True, slots=True)
+class Schemathesis:
+    """The program, its time in seconds, and where it keeps what each run would compute anew."""
 
-    `folder` is made anew for it. It is killed after three times its time.
-    """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / _DOCUMENT).write_text(json.dumps(document(contract)))
-    (folder / "schemathesis.toml").touch()  # else a configuration in a parent folder counts
-    token = _token(url, contract)
-    started = time.monotonic()
-    argv = (str(program), *arguments(url, seconds, token))
-    ended = _run(argv, folder, max(3 * seconds, _LEAST_LIFE))
-    return read_reports(
-        read_untrusted(folder / _EVENTS, _LARGEST_REPORT) or b"",
-        read_untrusted(folder / _SUMMARY, _LARGEST_REPORT) or b"",
-        contract,
-        ended=ended,
-        seconds=time.monotonic() - started,
-    )
+    seconds: int
+    notes: Path
+    program: Path = PROGRAM
+
+    def fuzz(self, url: str, contract: Contract, folder: Path) -> Fuzzing:
+        """What its odd requests to a staged copy find; never raises for what that does.
+
+        `folder` is made anew for it. It is killed after three times its time.
+        """
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / _DOCUMENT).write_text(json.dumps(document(contract)))
+        (folder / "schemathesis.toml").touch()  # else a configuration in a parent folder counts
+        token = _token(url, contract)
+        started = time.monotonic()
+        ended = self._run(arguments(url, self.seconds, token), folder)
+        return read_reports(
+            read_untrusted(folder / _EVENTS, _LARGEST_REPORT) or b"",
+            read_untrusted(folder / _SUMMARY, _LARGEST_REPORT) or b"",
+            contract,
+            ended=ended,
+            seconds=time.monotonic() - started,
+        )
+
+    def _run(self, arguments: tuple[str, ...], folder: Path) -> str:
+        """How it ended, as far as that can be told without its summary.
+
+        Without its notes it spends its first second and more on tables of Unicode.
+        """
+        environment = {"HYPOTHESIS_STORAGE_DIRECTORY": str(self.notes)}
+        confinement = Confinement(workdir=folder, environment=environment)
+        seconds = max(3 * self.seconds, _LEAST_LIFE)
+        try:
+            PlainProcess().run((str(self.program), *arguments), confinement, timeout=seconds)
+        except CommandFailed as error:
+            return "killed" if error.exit_code is None else f"did not run: {str(error)[:500]}"
+        return "completed"
 
 
 def arguments(url: str, seconds: int, token: str | None) -> tuple[str, ...]:
@@ -115,12 +135,3 @@ def _token(url: str, contract: Contract) -> str | None:
     with HttpClient(url) as client:
         sign_in(client, contract)
         return client.token
-
-
-def _run(argv: tuple[str, ...], folder: Path, seconds: float) -> str:
-    """How it ended, as far as that can be told without its summary."""
-    try:
-        PlainProcess().run(argv, Confinement(workdir=folder), timeout=seconds)
-    except CommandFailed as error:
-        return "killed" if error.exit_code is None else f"did not run: {str(error)[:500]}"
-    return "completed"

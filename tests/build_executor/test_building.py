@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -127,6 +128,36 @@ def test_a_configuration_in_the_source_does_not_soften_the_linter(
 
     with pytest.raises(BuildFailed, match="F401"):
         build_release(workspace, CONTRACT, FakeSandbox(), settings)
+
+
+def with_types(workspace: Workspace) -> None:
+    (workspace.source / "app").mkdir()
+    (workspace.source / "app" / "logic.py").write_text("total = 1\n")
+
+
+def fault(code: str) -> str:
+    place = {"file": "app/logic.py", "line": 1, "severity": "error"}
+    return json.dumps({**place, "code": code, "message": "it is wrong"})
+
+
+def test_faults_that_mypy_finds_fail_the_build(workspace: Workspace, settings: Settings) -> None:
+    with_types(workspace)
+
+    with pytest.raises(BuildFailed, match="mypy found 1 faults") as failure:
+        build_release(workspace, CONTRACT, FakeSandbox(output=fault("assignment")), settings)
+
+    assert [(f.gate, f.rule) for f in failure.value.findings] == [("mypy", "assignment")]
+    assert "[mypy/assignment]" in log_of(settings)
+
+
+def test_a_missing_annotation_is_only_told(
+    workspace: Workspace, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with_types(workspace)
+
+    build_release(workspace, CONTRACT, FakeSandbox(output=fault("type-arg")), settings)
+
+    assert "[mypy/type-arg] it is wrong" in caplog.text
 
 
 def test_failing_tests_are_findings(workspace: Workspace, settings: Settings) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from build_executor.artifacts import BUILD_LOG
+from build_executor.artifacts import BUILD_LOG, FUZZING_REPORT, ArtifactStore
 from build_executor.building import build_release
+from build_executor.checks.fuzz_report import Fuzzing
 from build_executor.errors import BuildFailed, VerificationFailed
 from build_executor.generation import generate_code, generate_tests
 from build_executor.generators import GENERATORS, Attempt
@@ -55,7 +56,10 @@ def test_a_generated_service_is_built_and_verified(
 
     verified = verify_release(release, contract, sandbox, settings)
 
-    assert " passed" in (settings.artifacts / "good" / BUILD_LOG).read_text()
+    log = (settings.artifacts / "good" / BUILD_LOG).read_text()
+    assert " passed" in log
+    assert "[mypy/" not in log
+    assert read_fuzzing(settings, "good").advice == ()
     asked = {check.name.split(" (")[0] for check in verified.checks}
     assert {operation.label for operation in contract.operations} <= asked
 
@@ -98,6 +102,12 @@ def test_a_service_whose_tests_look_away_fails_verification(
     )
 
 
+def read_fuzzing(settings: Settings, build_id: str) -> Fuzzing:
+    report = ArtifactStore(settings.artifacts).read_value(build_id, FUZZING_REPORT, Fuzzing)
+    assert report is not None
+    return report
+
+
 def break_creation(workspace: Workspace) -> None:
     """Make the service forget what it was told to create."""
     logic = workspace.source / "app" / "logic.py"
@@ -105,3 +115,46 @@ def break_creation(workspace: Workspace) -> None:
     broken = text.replace("    repository.add(", "    _ = (")
     assert broken != text
     logic.write_text(broken)
+
+
+CRASHES_ON_ODD_TEXT = """
+
+@app.middleware("http")
+async def crash_on_odd_text(request, call_next):
+    if not (await request.body()).isascii():
+        raise RuntimeError("only ASCII was thought of")
+    return await call_next(request)
+"""
+FORGETS_A_FIELD = """
+
+@app.middleware("http")
+async def forget_a_field(request, call_next):
+    if request.url.path == "/payments" and "offset" in request.url.query:
+        return JSONResponse({"payments": []})
+    return await call_next(request)
+"""
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "rule", "operation"),
+    [
+        (CRASHES_ON_ODD_TEXT, "ST101 Server error", "POST /"),
+        (FORGETS_A_FIELD, "ST108", "GET /payments"),
+    ],
+    ids=["crashing", "forgetting"],
+)
+def test_a_service_that_only_odd_requests_break_fails_verification(
+    sabotage: str, rule: str, operation: str, sandbox: Sandbox, settings: Settings
+) -> None:
+    contract = derive_contract(SPEC.read_text())
+    workspace = generated("sabotaged", contract, settings)
+    main = workspace.source / "app" / "main.py"
+    main.write_text(main.read_text() + sabotage)
+    release = build_release(workspace, contract, sandbox, settings)
+
+    with pytest.raises(VerificationFailed, match="odd requests") as failure:
+        verify_release(release, contract, sandbox, settings)
+
+    found = [f for f in failure.value.findings if f.rule.startswith(rule)]
+    assert any((finding.operation or "").startswith(operation) for finding in found)
+    assert all(finding.spec_line and "curl -X" in finding.message for finding in found)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from build_executor import command
-from build_executor.artifacts import VERIFICATION_LOG
+from build_executor.artifacts import FUZZING_REPORT, VERIFICATION_LOG
 from build_executor.errors import VerificationFailed
 from build_executor.models import Release
 from build_executor.phases import ErrorState
@@ -118,6 +118,18 @@ def test_a_release_that_breaks_its_contract_is_not(
 
     assert failure.value.state is ErrorState.VERIFICATION
     assert failure.value.findings[0].operation == "GET /health"
+
+
+def test_what_schemathesis_did_is_a_check_and_an_artifact(
+    tmp_path: Path, settings: Settings
+) -> None:
+    odd = settings.model_copy(update={"schemathesis_seconds": 1})
+
+    names = verify(release(tmp_path), odd)
+
+    assert names[-1] == "schemathesis"
+    report = json.loads((settings.artifacts / "b1" / FUZZING_REPORT).read_text())
+    assert report["ended"].startswith("did not run")  # this contract has no document
 
 
 def test_a_release_that_does_not_start_says_why(tmp_path: Path, settings: Settings) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from build_executor.checks.fuzzing import arguments, document, fuzz
+from build_executor.checks.fuzz_report import Fuzzing
+from build_executor.checks.fuzzing import Schemathesis, arguments, document
 from build_executor.spec.contract import Auth, Contract, Operation
 from tests.fakes.http_server import Answer, FakeServer, Json
 from tests.fakes.payments import payments_contract
@@ -14,18 +15,25 @@ NOBODY = "http://127.0.0.1:1"
 PAYMENTS = payments_contract()
 
 
-def program(folder: Path, script: str) -> Path:
-    """A program in schemathesis's place."""
-    path = folder / "program"
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-    return path
+def fuzz(
+    folder: Path,
+    script: str,
+    *,
+    url: str = NOBODY,
+    contract: Contract = PAYMENTS,
+    seconds: int = 7,
+) -> Fuzzing:
+    """A run of a script in schemathesis's place, in `folder/odd`."""
+    program = folder / "program"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return Schemathesis(seconds, folder / "notes", program).fuzz(url, contract, folder / "odd")
 
 
 def test_it_is_given_the_document_and_a_loopback_address(tmp_path: Path) -> None:
     script = "grep -q openapi openapi.json && echo $* > asked && env > seen && touch summary.json"
 
-    fuzzing = fuzz(NOBODY, PAYMENTS, tmp_path / "odd", seconds=7, program=program(tmp_path, script))
+    fuzzing = fuzz(tmp_path, script)
 
     asked = (tmp_path / "odd" / "asked").read_text()
     assert f"run openapi.json --url {NOBODY}" in asked
@@ -40,7 +48,7 @@ def test_it_sees_nothing_of_our_environment(
     monkeypatch.setenv("ANTHROPIC_API_KEY", "canary")
     monkeypatch.setenv("HTTP_PROXY", NOBODY)
 
-    fuzz(NOBODY, PAYMENTS, tmp_path / "odd", seconds=7, program=program(tmp_path, "env > seen"))
+    fuzz(tmp_path, "env > seen")
 
     seen = (tmp_path / "odd" / "seen").read_text()
     assert "ANTHROPIC_API_KEY" not in seen
@@ -51,7 +59,7 @@ def test_its_reports_are_read_although_it_says_that_something_failed(tmp_path: P
     sums = {"stop_reason": "max_time", "test_cases": {"generated": 12}, "failures": []}
     script = f"echo '{json.dumps(sums)}' > summary.json; exit 1"
 
-    fuzzing = fuzz(NOBODY, PAYMENTS, tmp_path / "odd", seconds=7, program=program(tmp_path, script))
+    fuzzing = fuzz(tmp_path, script)
 
     assert (fuzzing.cases, fuzzing.ended) == (12, "max_time")
 
@@ -59,7 +67,7 @@ def test_its_reports_are_read_although_it_says_that_something_failed(tmp_path: P
 def test_why_it_did_not_run_is_told(tmp_path: Path) -> None:
     script = "echo no such option; exit 2"
 
-    fuzzing = fuzz(NOBODY, PAYMENTS, tmp_path / "odd", seconds=7, program=program(tmp_path, script))
+    fuzzing = fuzz(tmp_path, script)
 
     assert fuzzing.ended.startswith("did not run")
     assert "no such option" in fuzzing.ended
@@ -69,9 +77,8 @@ def test_it_is_killed_when_three_times_its_time_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("build_executor.checks.fuzzing._LEAST_LIFE", 0.1)
-    sleeper = program(tmp_path, "sleep 60")
 
-    assert fuzz(NOBODY, PAYMENTS, tmp_path / "odd", seconds=0, program=sleeper).ended == "killed"
+    assert fuzz(tmp_path, "sleep 60", seconds=0).ended == "killed"
 
 
 def test_what_an_earlier_run_left_does_not_count(tmp_path: Path) -> None:
@@ -80,9 +87,7 @@ def test_what_an_earlier_run_left_does_not_count(tmp_path: Path) -> None:
         '{"stop_reason": "max_time", "test_cases": {"generated": 12}}'
     )
 
-    fuzzing = fuzz(
-        NOBODY, PAYMENTS, tmp_path / "odd", seconds=7, program=program(tmp_path, "exit 0")
-    )
+    fuzzing = fuzz(tmp_path, "exit 0")
 
     assert fuzzing.cases == 0
 
@@ -148,8 +153,7 @@ def test_it_asks_with_a_token_where_there_are_accounts(tmp_path: Path, accounts:
     auth = Auth(resource="us", id_field="id", login_field="name", password_field="password")
     contract = with_operations(*signing).model_copy(update={"auth": auth})
 
-    teller = program(tmp_path, "echo $* > asked")
-    fuzz(accounts.url, contract, tmp_path / "odd", seconds=7, program=teller)
+    fuzz(tmp_path, "echo $* > asked", url=accounts.url, contract=contract)
 
     asked = (tmp_path / "odd" / "asked").read_text()
     assert "--header Authorization: Bearer POST /login" in asked
@@ -190,7 +194,8 @@ def counting_contract() -> Contract:
 def test_the_real_one_finds_what_is_wrong(tmp_path: Path, reply: Answer, rule: str) -> None:
     with FakeCounter() as service:
         service.reply = reply
-        fuzzing = fuzz(service.url, counting_contract(), tmp_path / "odd", seconds=1)
+        program = Schemathesis(2, tmp_path / "notes")
+        fuzzing = program.fuzz(service.url, counting_contract(), tmp_path / "odd")
 
     assert rule in [finding.rule.split()[0] for finding in fuzzing.failures]
     assert any(f"{service.url}/count" in finding.message for finding in fuzzing.failures)
