@@ -1,5 +1,6 @@
 """From the text of a SPEC to its contract: read, refuse, infer, freeze."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
@@ -25,6 +26,11 @@ from build_executor.spec.routes import UDC_PATHS
 from build_executor.spec.shapes import object_of
 from build_executor.spec.sql_tables import read_tables
 
+_KEYS = re.compile(
+    r"\b(?:all|every|each|any)\b[^.\n]*\bidempotency|\bidempotency[^.\n]*\b(?:all|every|each|any)\b"
+    r"|\bidempotency[- ]keys?\b[^.\n]*\b(?:posts|creat(?:es|ions?)|requests|writes)\b",
+    re.IGNORECASE,
+)
 LARGEST_SPEC = 256 * 1024
 _MOST_HEADINGS = 5000
 
@@ -43,6 +49,9 @@ def derive_contract(text: str) -> Contract:
     drafts = read_drafts(blocks)
     refuse_unbuildable(blocks, header, drafts)
     prose = tuple(block.text for block in blocks if block.kind in {"paragraph", "item", "row"})
+    if any(_KEYS.search(text) for text in prose):
+        for draft in drafts:
+            draft.prose += ["idempotency-key"] if draft.method == "POST" else []
     return assemble(header, drafts, _models(blocks), prose=prose)
 
 

@@ -60,7 +60,7 @@ def create_effect(
         references=tuple(_references(properties(sent), resource, resources)),
         assignments=stored,
         answers=tuple(answers_of(member.draft, resource, "created")),
-        idempotent="idempot" in member.draft.text,
+        idempotent=sent is not None and "idempotency" in member.draft.text,
     )
 
 

@@ -200,6 +200,10 @@ class _Reader:
         security = operation.get("security", self.data.get("security"))
         draft.secured = bool([entry for entry in _array(security) if entry])
         draft.parameters = list(self._parameters([*shared, *_array(operation.get("parameters"))]))
+        headers = [
+            _string(self._followed(p).get("name")) for p in _array(operation.get("parameters"))
+        ]
+        draft.prose += [name for name in headers if name.lower() == "idempotency-key"]
         draft.request = self._body(self._followed(operation.get("requestBody")), draft)
         self._add_responses(draft, _object(operation.get("responses")))
         return draft

@@ -201,8 +201,6 @@ def _name(member: Classified, resource: Resource | None) -> str:
     if resource is None or member.rule in {"counters", "stub"}:
         words = "_".join(snake(part.strip("{}")) for part in segments(draft.path)) or "root"
         return f"{draft.method.lower()}_{words}"
-    if member.rule == "list" and tail == f"_{resource.name}":
-        return f"list{tail}"
     names = {
         "list": f"list_{resource.name}{tail}",
         "transition": f"{snake(member.verb).rstrip('_')}_{resource.singular}",
@@ -380,7 +378,11 @@ def _creating(member: Classified, kind: Kind, resource: Resource, bench: Workben
         request=_named_request(member, sent, bench),
         response=_record_answer(member, kind, resource, effect),
         effect=effect.model_copy(update={"wraps": _wrapper(member, kind)}),
+        parameters=(*_path_parameters(member.draft, bench), *([_KEY] if effect.idempotent else [])),
     )
+
+
+_KEY = Parameter(name="Idempotency-Key", location="header", shape={"type": "string"})
 
 
 def _note_unknown(

@@ -1,6 +1,8 @@
 """The statements of each operation's function, by its rule."""
 
+import re
 from collections.abc import Callable, Iterator
+from typing import cast
 
 from build_executor.generators.compiler.expressions import (
     Tree,
@@ -14,7 +16,15 @@ from build_executor.generators.compiler.expressions import (
     words,
 )
 from build_executor.generators.compiler.text import literal, text_literal
-from build_executor.spec.contract import Contract, Effect, Operation, Reference, Resource, Shape
+from build_executor.spec.contract import (
+    Auth,
+    Contract,
+    Effect,
+    Operation,
+    Reference,
+    Resource,
+    Shape,
+)
 from build_executor.spec.naming import variable
 from build_executor.spec.shapes import properties, required, resolved
 
@@ -60,6 +70,7 @@ class Writer:
         if has_body:
             more = ", exclude_none=True" if self.contract.declared else ""
             yield f"sent = {self._dumped(operation, more)}"
+            yield from self._repeated(operation, resource, answer)
             yield from self._references(operation)
         yield from self._distinct(operation, resource)
         yield from self._hidden(operation, resource)
@@ -69,7 +80,28 @@ class Writer:
         fields.update(self._own(operation))
         yield f"record: Record = {dictionary(fields, *(['sent'] if has_body else []))}"
         yield f"repository.add({text_literal(resource.name)}, record_id, record)"
+        if has_body and operation.effect.idempotent:
+            yield "repository.remember(key, asked, record_id)"
         yield self._answer(operation, answer)
+
+    def _repeated(self, operation: Operation, resource: Resource, answer: str) -> Iterator[str]:
+        """The same request with the same key again: the record that the first one made."""
+        if not operation.effect.idempotent:
+            return
+        auth, scope = self.contract.auth, text_literal(f"{operation.name} ")
+        if auth is not None and operation.owned:
+            scope += f" + str(user[{text_literal(auth.id_field)}]) + ' '"
+        yield f"key = idempotency_key and {scope} + idempotency_key"
+        yield "asked = dict(sent)"
+        yield "record_id = repository.recalled(key, asked)"
+        yield "if record_id is not None:"
+        yield f"    known = {self._known(resource)}"
+        yield "    " + re.sub(r"\brecord\b", "known", self._answer(operation, answer))
+
+    @staticmethod
+    def _known(resource: Resource) -> str:
+        name, noun = text_literal(resource.name), text_literal(words(resource.singular))
+        return f"repository.require({name}, record_id, {noun})"
 
     def _distinct(self, operation: Operation, resource: Resource) -> Iterator[str]:
         """Refuses a value that another record has where no two may share it."""
@@ -99,23 +131,18 @@ class Writer:
 
     def login(self, operation: Operation, answer: str) -> Iterator[str]:
         """Gives a token to whoever knows the password."""
-        auth = self.contract.auth
-        if auth is None:
-            yield from self.stub(operation, answer)
-            return
+        auth = cast("Auth", self.contract.auth)
         login, password = text_literal(auth.login_field), text_literal(auth.password_field)
         yield f"sent = {_DUMP.format(more='')}"
         yield f"known = {{{login}: sent[{login}]}}"
         name = text_literal(auth.resource)
         yield f"record = authenticate(repository, {name}, known, str(sent[{password}]))"
         yield f"record_id = record[{text_literal(auth.id_field)}]"
-        if answer != "None":
-            yield self._answer(operation, answer)
+        yield self._answer(operation, answer)
 
     def logout(self, operation: Operation, answer: str) -> Iterator[str]:
         """Makes all tokens of the caller worthless."""
-        auth = self.contract.auth
-        key = text_literal(auth.id_field if auth else "id")
+        key = text_literal(cast("Auth", self.contract.auth).id_field)
         yield f"revoke_tokens(repository, user[{key}])"
         if answer != "None":
             yield from self.me(operation, answer)

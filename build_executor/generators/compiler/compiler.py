@@ -80,6 +80,7 @@ def service_context(contract: Contract) -> dict[str, object]:
         "has_sources": "require_state(" in statements,
         "has_refusals": "refuse_states(" in statements,
         "has_unique": "refuse_duplicate(" in statements,
+        "has_keys": "repository.recalled(" in statements,
         "has_numbers": "next_number(" in statements,
         "has_uptime": any("Uptime" in op.handler_parameters for op in view.operations),
         "has_epoch": "epoch()" in statements,
@@ -127,17 +128,13 @@ def _has_cycles(classes: Sequence[ModelClass]) -> bool:
 
 
 def _dependencies(contract: Contract) -> Iterator[dict[str, object]]:
-    seen: set[str] = set()
     for dependency in contract.dependencies:
-        setting = f"{snake(dependency.name)}_url"
-        if setting not in seen:
-            seen.add(setting)
-            yield {
-                "name": dependency.name,
-                "setting": setting,
-                "required": dependency.required,
-                "url": dependency.url,
-            }
+        yield {
+            "name": dependency.name,
+            "setting": f"{snake(dependency.name)}_url",
+            "required": dependency.required,
+            "url": dependency.url,
+        }
 
 
 def _endpoints(contract: Contract) -> Iterator[JsonValue]:

@@ -118,10 +118,7 @@ class ServiceView:
         if operation.parameters_in("query") and operation.rule == "list":
             name = self._query_class(operation)
             yield "query", name, f"Annotated[{name}, Query()]"
-        if _uses_caller(operation):
-            yield "user", "Record", "Caller"
-        if any(a.source == "uptime" for a in operation.effect.answers):
-            yield "uptime_seconds", "int", "Uptime"
+        yield from _inputs_of_effect(operation)
 
     def _path_type(self, operation: Operation, parameter: Parameter) -> str:
         resource = self.contract.resource(operation.resource)
@@ -153,10 +150,21 @@ class ServiceView:
     def _handler(self, operation: Operation, inputs: list[tuple[str, str, str]]) -> Iterator[str]:
         if operation.rule == "stream":
             yield "websocket: WebSocket"
-        with_default = [(n, a) for n, _, a in inputs]
-        yield from (f"{name}: {annotation}" for name, annotation in with_default)
+        needed = [f"{name}: {annotation}" for name, _, annotation in inputs]
+        yield from (text for text in needed if not text.endswith(" = None"))
         if operation.rule != "stream" and not _is_pure(operation):
             yield "store: Store"
+        yield from (text for text in needed if text.endswith(" = None"))
+
+
+def _inputs_of_effect(operation: Operation) -> Iterator[tuple[str, str, str]]:
+    """What the operation needs besides its path, body and query."""
+    if operation.effect.idempotent:
+        yield "idempotency_key", "str | None", "Annotated[str | None, Header()] = None"
+    if _uses_caller(operation):
+        yield "user", "Record", "Caller"
+    if any(a.source == "uptime" for a in operation.effect.answers):
+        yield "uptime_seconds", "int", "Uptime"
 
 
 def _uses_caller(operation: Operation) -> bool:
