@@ -33,16 +33,16 @@ def own_stack() -> Iterator[Stack]:
         shutil.rmtree(home)
 
 
-def processes_of(stack: Stack) -> list[str]:
-    """The command lines of all processes that know this stack's folder."""
-    found = []
+def processes_of(stack: Stack) -> dict[psutil.Process, str]:
+    """All processes that know this stack's folder, with their command lines."""
+    found = {}
     for process in psutil.process_iter():
         try:
             words = [*process.cmdline(), *process.environ().values()]
         except psutil.Error:
             continue
         if any(str(stack.home) in word for word in words):
-            found.append(" ".join(process.cmdline()))
+            found[process] = " ".join(process.cmdline())
     return found
 
 
@@ -64,11 +64,31 @@ def test_down_ends_everything_and_up_brings_the_deployed_service_back(
     own_stack.run("deployments.stack", "up")
     own_stack.run("deployments.stack", "up")
 
-    assert left == []
+    assert left == {}
     assert bystander.poll() is None
     assert httpx.get(f"{url}/notes/{note['note_id']}").json() == note
     assert own_stack.http.get("/builds").json()["total"] == 1
     command.stop(bystander)
+
+
+def test_after_a_power_cut_up_brings_everything_back(own_stack: Stack) -> None:
+    text = (ROOT / "tests" / "specs" / "notes.md").read_text(encoding="utf-8")
+    filled = text.format(service="lasting-notes", version="1.0.0", port=free_port())
+    own_stack.run("deployments.stack", "up")
+    build_id = own_stack.submit(own_stack.write_spec("n", filled))
+    url = own_stack.finished(build_id)["deployment_urls"]["local"]
+    note = httpx.post(f"{url}/notes", json={"title": "milk", "text": "two litres"}).json()
+    processes = processes_of(own_stack)
+
+    for process in processes:
+        process.suspend()
+    for process in processes:
+        process.kill()
+    psutil.wait_procs(processes, timeout=10)
+    own_stack.run("deployments.stack", "up")
+
+    assert httpx.get(f"{url}/notes/{note['note_id']}").json() == note
+    assert own_stack.status(build_id)["status"] == "completed"
 
 
 def test_a_taken_port_is_named_and_nothing_is_started(own_stack: Stack) -> None:
@@ -81,4 +101,4 @@ def test_a_taken_port_is_named_and_nothing_is_started(own_stack: Stack) -> None:
         own_stack.run("deployments.stack", "up")
 
     assert f"port {port} is taken" in str(refused.value)
-    assert processes_of(own_stack) == []
+    assert processes_of(own_stack) == {}
