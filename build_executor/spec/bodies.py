@@ -74,7 +74,14 @@ def apply_statements(draft: Draft) -> None:
             shape = refine(draft.request.shape, path, statement.shape)
             draft.request = replace(draft.request, shape=shape)
         elif statement.shape and "." not in path:
-            draft.stated[name] = draft.stated.get(name, {}) | statement.shape
+            _state(draft, name, statement.shape)
+
+
+def _state(draft: Draft, name: str, shape: Shape) -> None:
+    """A field that a table or list gives a type is part of a body that nothing else shows."""
+    if "type" in shape and draft.method in _WITH_BODY:
+        draft.inputs.append(name)
+    draft.stated[name] = draft.stated.get(name, {}) | shape
 
 
 def _note(draft: Draft, body: Body, role: str) -> Note:

@@ -108,9 +108,7 @@ def _item(draft: Draft, situation: Situation) -> Classified | None:
     split = split_item(draft.path)
     if split is None or split[2]:
         return None
-    collection = situation.at(split[0])
-    if collection is None:
-        return None
+    collection = situation.collections[normal(split[0])]
     lookup = _lookup(draft, collection, situation)
     if lookup is not None:
         return lookup

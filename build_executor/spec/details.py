@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 from build_executor.spec.drafts import Body, Draft
 from build_executor.spec.json_reader import Example, plain, read_examples, type_word
@@ -382,8 +383,7 @@ def _add_signature(draft: Draft, piece: Block) -> None:
         function = ast.parse(f"def f({found[2]}): ...").body[0]
     except (SyntaxError, ValueError, RecursionError):
         return
-    if isinstance(function, ast.FunctionDef):
-        _add_arguments(draft, function)
+    _add_arguments(draft, cast("ast.FunctionDef", function))
 
 
 def _add_arguments(draft: Draft, function: ast.FunctionDef) -> None:

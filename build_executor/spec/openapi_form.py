@@ -28,18 +28,17 @@ def to_openapi(
     title: str, version: str, operations: Sequence[Operation], components: Mapping[str, Shape]
 ) -> dict[str, JsonValue]:
     """The document; each operation carries the line of the SPEC that demands it."""
-    paths: dict[str, JsonValue] = {}
+    paths: dict[str, dict[str, JsonValue]] = {}
     for operation in operations:
         if operation.method in {"WS", "ANY"}:
             continue
         item = paths.setdefault(operation.path, {})
-        if isinstance(item, dict):
-            item[operation.method.lower()] = _operation(operation, components)
+        item[operation.method.lower()] = _operation(operation, components)
     schemas: dict[str, JsonValue] = {**components, "Problem": _PROBLEM}
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
-        "paths": paths,
+        "paths": {**paths},
         "components": {"schemas": schemas},
     }
 

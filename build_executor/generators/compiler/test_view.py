@@ -12,7 +12,7 @@ from build_executor.generators.compiler.text import literal, text_literal
 from build_executor.spec.contract import Contract, Operation, Resource, Shape
 from build_executor.spec.naming import variable
 from build_executor.spec.places import segments
-from build_executor.spec.shapes import is_array, is_type, properties, required, resolved
+from build_executor.spec.shapes import is_type, properties, required, resolved
 
 _UNKNOWN = {"string": "no-such-thing", "integer": "987654321"}
 _FRESH_NUMBERS = (1, 2)
@@ -280,9 +280,6 @@ def _add_reading(contract: Contract, case: ResourceCase) -> None:
 
 def _add_listing(contract: Contract, case: ResourceCase) -> None:
     for operation in _of_rule_list(contract, case):
-        shape = resolved(operation.response or {}, contract.components)
-        if operation.effect.collection is None and not is_array(shape):
-            continue
         if not set(_codes(case, operation)) <= {r.field for r in case.create.effect.parents}:
             continue
         purposes = {p.purpose: p.name for p in operation.parameters_in("query")}
