@@ -80,14 +80,14 @@ def _odd_requests(
     fuzzing = program.fuzz(url, contract, folder)
     store = ArtifactStore(settings.artifacts)
     store.write_value(release.build_id, FUZZING_REPORT, fuzzing)
-    for finding in (*fuzzing.failures, *fuzzing.advice):
-        _log.warning("%s", finding)
     report_progress(Phase.VERIFICATION, 75, str(fuzzing))
     return judged(fuzzing)
 
 
 def judged(fuzzing: Fuzzing) -> tuple[Check, ...]:
     """What schemathesis did, as checks; VerificationFailed if it found something that decides."""
+    for finding in (*fuzzing.failures, *fuzzing.advice):
+        _log.warning("%s", finding)
     if fuzzing.failures:
         message = f"{len(fuzzing.failures)} kinds of odd requests break the staged copy"
         raise VerificationFailed(message, fuzzing.failures)

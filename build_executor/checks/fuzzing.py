@@ -111,7 +111,8 @@ def document(contract: Contract) -> JsonValue:
         }
         if asked:
             kept[path] = asked
-    return _self_contained({**contract.openapi, "paths": kept})
+    whole = _self_contained({**contract.openapi, "paths": kept})
+    return whole if contract.declared else _nullable(whole)
 
 
 def _self_contained(value: JsonValue) -> JsonValue:
@@ -126,6 +127,28 @@ def _self_contained(value: JsonValue) -> JsonValue:
         for key, inner in value.items()
         if not (key == "$ref" and leads_out)
     }
+
+
+def _nullable(value: JsonValue) -> JsonValue:
+    """The document of a SPEC in prose, which does not say what null stands for.
+
+    It may be sent for whatever may be absent, and the compiler's services take it so. The shapes of
+    the UDC are exact.
+    """
+    if isinstance(value, list):
+        return [_nullable(inner) for inner in value]
+    if not isinstance(value, dict) or value.get("x-rule") == "udc":
+        return value
+    members, needed = value.get("properties"), value.get("required")
+    if not isinstance(members, dict):
+        return {key: _nullable(inner) for key, inner in value.items()}
+    names = needed if isinstance(needed, list) else []
+    shapes = {name: _nullable(shape) for name, shape in members.items()}
+    either: dict[str, JsonValue] = {
+        name: shape if name in names else {"anyOf": [shape, {"type": "null"}]}
+        for name, shape in shapes.items()
+    }
+    return {**value, "properties": either}
 
 
 def _token(url: str, contract: Contract) -> str | None:

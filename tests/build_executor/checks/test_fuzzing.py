@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from build_executor.checks.fuzz_report import Fuzzing
 from build_executor.checks.fuzzing import Schemathesis, arguments, document
@@ -130,6 +131,42 @@ def test_references_that_lead_out_of_the_document_are_dropped() -> None:
 
     assert isinstance(kept, dict)
     assert kept["components"] == {"schemas": [{"$ref": "#/components/schemas/A"}, {}]}
+
+
+OPTIONAL: dict[str, Any] = {
+    "type": "object",
+    "properties": {"text": {"type": "string"}, "note": {"type": "string"}},
+    "required": ["text"],
+}
+
+
+@pytest.mark.parametrize(
+    ("declared", "note"),
+    [
+        (False, {"anyOf": [{"type": "string"}, {"type": "null"}]}),
+        (True, {"type": "string"}),
+    ],
+)
+def test_null_stands_for_an_absent_field_unless_the_spec_is_exact(
+    *, declared: bool, note: JsonValue
+) -> None:
+    openapi = {"paths": {}, "components": {"schemas": {"Note": OPTIONAL, "All": {"items": {}}}}}
+    contract = Contract(service="x", openapi=openapi, declared=declared)
+
+    kept: Any = document(contract)
+
+    members = kept["components"]["schemas"]["Note"]["properties"]
+    assert members == {"text": {"type": "string"}, "note": note}
+
+
+def test_a_field_called_properties_is_a_field() -> None:
+    house: dict[str, Any] = {"type": "object", "properties": {"properties": {"type": "array"}}}
+    contract = Contract(service="x", openapi={"paths": {}, "components": {"House": house}})
+
+    kept: Any = document(contract)
+
+    either = {"anyOf": [{"type": "array"}, {"type": "null"}]}
+    assert kept["components"]["House"]["properties"] == {"properties": either}
 
 
 class Accounts(FakeServer):
