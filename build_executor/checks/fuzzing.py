@@ -132,8 +132,8 @@ def _self_contained(value: JsonValue) -> JsonValue:
 def _nullable(value: JsonValue) -> JsonValue:
     """The document of a SPEC in prose, which does not say what null stands for.
 
-    It may be sent for whatever may be absent, and the compiler's services take it so. The shapes of
-    the UDC are exact.
+    It may be sent for whatever may be absent and has no default, and the compiler's services take
+    it so. The shapes of the UDC are exact.
     """
     if isinstance(value, list):
         return [_nullable(inner) for inner in value]
@@ -145,10 +145,16 @@ def _nullable(value: JsonValue) -> JsonValue:
     names = needed if isinstance(needed, list) else []
     shapes = {name: _nullable(shape) for name, shape in members.items()}
     either: dict[str, JsonValue] = {
-        name: shape if name in names else {"anyOf": [shape, {"type": "null"}]}
+        name: shape
+        if name in names or _has_default(shape)
+        else {"anyOf": [shape, {"type": "null"}]}
         for name, shape in shapes.items()
     }
     return {**value, "properties": either}
+
+
+def _has_default(shape: JsonValue) -> bool:
+    return isinstance(shape, dict) and shape.get("default") is not None
 
 
 def _token(url: str, contract: Contract) -> str | None:
