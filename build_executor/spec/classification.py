@@ -191,6 +191,27 @@ def _collection(draft: Draft, situation: Situation) -> Classified | None:
     return _at_collection(draft, collection)
 
 
+def _batch(draft: Draft, situation: Situation) -> Classified | None:
+    """`POST /tasks/batch` with a list of what `POST /tasks` takes makes all of them."""
+    parts = segments(draft.path)
+    if draft.method != "POST" or draft.exact or len(parts) < 2 or parts[-1] not in _BATCHES:  # noqa: PLR2004 - noun and word
+        return None
+    path = "/" + "/".join(parts[:-1])
+    collection = situation.at(path)
+    if collection is None or not situation.has("POST", path) or "{" in path:
+        return None
+    sent = properties(draft.request.shape) if draft.request else {}
+    lists = [name for name, shape in sent.items() if is_type(shape, "array")]
+    if len(lists) != 1 or not is_type_of_items(sent[lists[0]], "object"):
+        return None
+    return Classified(draft, "batch", collection, lists[0], list_key=list_key(draft))
+
+
+_BATCHES = frozenset(
+    {"batch", "bulk", "batch-create", "bulk-create", "batch_create", "bulk_create"}
+)
+
+
 def _entry_verb(draft: Draft, situation: Situation) -> Classified | None:
     """`POST /builds/submit` creates a build, where builds are known or the answer has an id."""
     parts = segments(draft.path)
@@ -300,6 +321,7 @@ _RULES: tuple[Callable[[Draft, Situation], Classified | None], ...] = (
     _account,
     _item,
     _below_item,
+    _batch,
     _entry_verb,
     _collection,
     _by_returned_id,

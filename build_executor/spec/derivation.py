@@ -12,12 +12,14 @@ from build_executor.spec.classification import Classified, Situation, classify
 from build_executor.spec.contract import Auth, Contract, Note, Operation, Shape
 from build_executor.spec.drafts import Draft
 from build_executor.spec.endpoints import read_drafts
+from build_executor.spec.entity_bodies import with_bodies
+from build_executor.spec.field_tables import read_field_tables
 from build_executor.spec.header import Header, read_header
 from build_executor.spec.markdown import Block, read_blocks
 from build_executor.spec.naming import pascal
 from build_executor.spec.openapi_document import Document, is_openapi, read_openapi
 from build_executor.spec.openapi_form import to_openapi
-from build_executor.spec.operations import Workbench, entity_components, make_operation
+from build_executor.spec.operations import Workbench, entity_components, make_operations
 from build_executor.spec.places import find_collections, normal, segments
 from build_executor.spec.python_models import PythonModel, read_models
 from build_executor.spec.refusals import Refusal, refuse_unbuildable
@@ -78,16 +80,15 @@ def assemble(
     udc, business = _split_udc(drafts)
     collections = find_collections(business)
     accounts = find_accounts(business, collections)
-    if accounts is not None:
-        demand_tokens(business, accounts, prose)
+    demand_tokens(business, accounts, prose)
     situation = Situation(tuple(business), collections, accounts)
     classified = [classify(draft, situation) for draft in business]
-    bench = _bench(header, classified, dict(models))
+    bench = _bench(header, classified, with_bodies(classified, models, notes))
     bench.auth = _auth(accounts, bench)
     if declared is not None:
         bench.components = dict(declared)
     bench.assumptions.extend(notes)
-    operations = [*_udc_operations(udc), *(make_operation(m, bench) for m in classified)]
+    operations = [*_udc_operations(udc), *make_operations(classified, bench)]
     _note_orphans(bench)
     _note_unsecured(bench, business)
     components = _components(bench, operations) if declared is None else bench.components
@@ -147,7 +148,7 @@ def _models(blocks: tuple[Block, ...]) -> dict[str, PythonModel]:
     found = [model for fence in fences for model in read_models(fence.text, fence.line)]
     tables = [b for b in blocks if b.kind == "fence" and "create table" in b.text.lower()]
     rows = [model for fence in tables for model in read_tables(fence.text, fence.line)]
-    return {model.name: model for model in [*rows, *found]}
+    return {model.name: model for model in [*read_field_tables(blocks), *rows, *found]}
 
 
 def _bench(

@@ -92,6 +92,7 @@ class Workbench:
     assumptions: list[Note] = field(default_factory=list)
     gaps: list[Note] = field(default_factory=list)
     auth: Auth | None = None
+    creates: dict[str, Operation] = field(default_factory=dict)
 
     def of(self, member: Classified) -> tuple[Kind, Resource] | None:
         """The kind and resource that an endpoint concerns."""
@@ -101,6 +102,14 @@ class Workbench:
             (p for p, kind in self.kinds.items() if any(m is member for m in kind.members)), None
         )
         return (self.kinds[from_path], self.resources[from_path]) if from_path else None
+
+
+def make_operations(classified: Sequence[Classified], bench: Workbench) -> list[Operation]:
+    """The operations in the order given; those that use another's bodies are made after it."""
+    made: dict[int, Operation] = {}
+    for index in sorted(range(len(classified)), key=lambda i: classified[i].rule == "batch"):
+        made[index] = make_operation(classified[index], bench)
+    return [made[index] for index in range(len(classified))]
 
 
 def make_operation(member: Classified, bench: Workbench) -> Operation:
@@ -206,6 +215,7 @@ def _name(member: Classified, resource: Resource | None) -> str:
         "transition": f"{snake(member.verb).rstrip('_')}_{resource.singular}",
         "read": f"get_{resource.singular}{tail}",
         "field": f"get_{resource.singular}{tail}",
+        "batch": f"create_{resource.name}",
         "login": "sign_in",
         "logout": "sign_out",
         "me": "get_own_account",
@@ -371,7 +381,7 @@ def _creating(member: Classified, kind: Kind, resource: Resource, bench: Workben
     sent = request_shape(member.draft, bench.models)
     effect = create_effect(member, kind, resource, bench.resources, sent)
     _note_unknown(member, kind, {resource.id_field, *properties(sent)}, effect, bench)
-    return _operation(
+    operation = _operation(
         member,
         bench,
         resource=resource,
@@ -380,6 +390,8 @@ def _creating(member: Classified, kind: Kind, resource: Resource, bench: Workben
         effect=effect.model_copy(update={"wraps": _wrapper(member, kind)}),
         parameters=(*_path_parameters(member.draft, bench), *([_KEY] if effect.idempotent else [])),
     )
+    bench.creates.setdefault(resource.name, operation)
+    return operation
 
 
 _KEY = Parameter(name="Idempotency-Key", location="header", shape={"type": "string"})
@@ -634,6 +646,56 @@ def _account_answer(
     return object_of({**properties(shape), **token}, {*required(shape), *token})
 
 
+def _batching(member: Classified, _kind: Kind, resource: Resource, bench: Workbench) -> Operation:
+    """Many records at once, each as its own create would make it: all of them, or none."""
+    create = bench.creates.get(resource.name)
+    if create is None or create.effect.wraps or create.parameters_in("path"):
+        return stub(member, bench, f"nothing says how one {resource.singular} of many is made")
+    answer = response_shape(member.draft)
+    items: Shape = {"type": "array", "items": create.response or {}}
+    answers = tuple(_batch_answers(answer, member))
+    known = {a.field for a in answers} | ({member.list_key} if member.list_key else set())
+    shape = object_of(
+        {
+            **properties(open_fields(answer, known)),
+            **({member.list_key: items} if member.list_key else {}),
+        },
+        known,
+    )
+    sent: Shape = {"type": "array", "items": create.request or {}, "minItems": 1, "maxItems": 1000}
+    users = tuple(a for a in create.effect.assignments if a.source == "user")
+    effect = Effect(
+        wraps=member.verb, collection=member.list_key, answers=answers, assignments=users
+    )
+    return _operation(
+        member,
+        bench,
+        resource=resource,
+        success_status=member.draft.success or 201,
+        request=object_of({member.verb: sent}, [member.verb]),
+        response=shape if known else items,
+        effect=effect,
+    )
+
+
+_COUNTS = re.compile(
+    r"^(?:count|total|(?:\w+_)?(?:created|imported|inserted|added|succeeded|processed)(?:_count)?)$"
+)
+_FAILURES = re.compile(r"^(?:errors|failures|(?:\w+_)?(?:failed|skipped|rejected)(?:_count)?)$")
+
+
+def _batch_answers(answer: Shape, member: Classified) -> Iterable[Assignment]:
+    for name, shape in properties(answer).items():
+        if name == member.list_key:
+            continue
+        if is_type(shape, "integer") and _COUNTS.match(name):
+            yield Assignment(field=name, source="count")
+        elif is_type(shape, "integer", "array") and _FAILURES.match(name):
+            yield Assignment(field=name, source="literal", value=[] if is_array(shape) else 0)
+        elif name in {"success", "ok"}:
+            yield Assignment(field=name, source="literal", value=True)
+
+
 def _counting_of(
     member: Classified, _kind: Kind, resource: Resource, bench: Workbench
 ) -> Operation:
@@ -642,6 +704,7 @@ def _counting_of(
 
 _MAKERS = {
     "create": _creating,
+    "batch": _batching,
     "list": _listing,
     "delete": _deleting,
     "transition": _transition,
@@ -662,8 +725,9 @@ def entity_components(
 
 def _entity(resource: Resource, operations: Sequence[Operation]) -> Shape:
     own = [o for o in operations if o.resource == resource.name]
-    sure = {resource.id_field, *(parent.field for parent in resource.parents)}
     creates = [o for o in own if o.rule == "create"]
+    above = (parent.field for parent in resource.parents)
+    sure = {resource.id_field, *(n for n in above if all(_is_in_path(n, o) for o in creates))}
     if len(creates) == 1 and resource.creatable:
         sure |= {a.field for a in creates[0].effect.assignments} | set(resource.always)
     shown = {n: s for n, s in properties(resource.shape).items() if n not in resource.secret}
@@ -672,6 +736,10 @@ def _entity(resource: Resource, operations: Sequence[Operation]) -> Shape:
         _admit(fields, operation)
     shape = object_of({n: s if n in sure else nullable(s) for n, s in fields.items()}, sure)
     return {"description": f"A {resource.singular.replace('_', ' ')}", **shape}
+
+
+def _is_in_path(name: str, operation: Operation) -> bool:
+    return f"{{{name}}}" in operation.path
 
 
 def _admit(fields: dict[str, Shape], operation: Operation) -> None:

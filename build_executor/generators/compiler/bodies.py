@@ -103,6 +103,27 @@ class Writer:
         name, noun = text_literal(resource.name), text_literal(words(resource.singular))
         return f"repository.require({name}, record_id, {noun})"
 
+    def batch(self, operation: Operation, answer: str) -> Iterator[str]:
+        """Makes one record after the other; if one is refused, there are none."""
+        effect = operation.effect
+        create = next(
+            o
+            for o in self.contract.operations
+            if o.resource == operation.resource and o.rule == "create"
+        )
+        more = ["None"] if create.effect.idempotent else []
+        more += ["user"] if operation.owned or effect.assignments else []
+        call = f"{create.name}({', '.join(['repository', 'item', *more])})"
+        yield "with repository.transaction():"
+        yield f"    made = [{call} for item in body.{attribute(str(effect.wraps))}]"
+        members: Tree = {
+            a.field: "len(made)" if a.source == "count" else literal(a.value)
+            for a in effect.answers
+        }
+        if effect.collection is not None:
+            members[effect.collection] = "made"
+        yield f"return {answer}.model_validate({dictionary(members)})" if members else "return made"
+
     def _distinct(self, operation: Operation, resource: Resource) -> Iterator[str]:
         """Refuses a value that another record has where no two may share it."""
         for name in resource.unique:
@@ -521,6 +542,7 @@ def _own_target(resource: Resource, effect: Effect) -> list[str]:
 
 _RULES: dict[str, Callable[[Writer, Operation, str], Iterator[str]]] = {
     "create": Writer.create,
+    "batch": Writer.batch,
     "read": Writer.read,
     "field": Writer.field,
     "update": Writer.update,
