@@ -28,10 +28,9 @@ from build_executor.spec.routes import UDC_PATHS
 from build_executor.spec.shapes import object_of
 from build_executor.spec.sql_tables import read_tables
 
+_WHICH = r"\b(?:all|every|each|any|creat(?:es?|ions?|ing)|posts?|requests|writes)\b"
 _KEYS = re.compile(
-    r"\b(?:all|every|each|any)\b[^.\n]*\bidempotency|\bidempotency[^.\n]*\b(?:all|every|each|any)\b"
-    r"|\bidempotency[- ]keys?\b[^.\n]*\b(?:posts|creat(?:es|ions?)|requests|writes)\b",
-    re.IGNORECASE,
+    rf"{_WHICH}[^.\n]*\bidempotency|\bidempotency[- ]keys?\b[^.\n]*{_WHICH}", re.IGNORECASE
 )
 LARGEST_SPEC = 256 * 1024
 _MOST_HEADINGS = 5000

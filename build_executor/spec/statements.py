@@ -29,7 +29,7 @@ _MOST = re.compile(
 _MORE = re.compile(rf"(?:greater than|more than|(?<![<>=])>(?!=)|above)\s*{_NUMBER}")
 _LESS = re.compile(rf"(?:less than|(?<![<>=])<(?!=)|below)\s*{_NUMBER}")
 _ONE_OF = re.compile(
-    r"(?:one of|either|values?|enum|allowed|options?)\s*:?\s*(?P<words>.+)$", re.IGNORECASE
+    r"\b(?:one of|either|values?|enum|allowed|options?)\b\s*:?\s*(?P<words>.+)$", re.IGNORECASE
 )
 _DEFAULT = re.compile(
     r"\bdefault(?:s to|ing to|s)?\s*[:=]?\s*[`\"']?(?P<value>[\w.+-]+)[`\"']?", re.IGNORECASE
