@@ -9,7 +9,7 @@ import pytest
 
 from build_executor.command import run
 from build_executor.generators import GENERATORS, Attempt
-from build_executor.spec.contract import Contract
+from build_executor.spec.contract import Contract, Operation
 from build_executor.spec.derivation import derive_contract
 from tests.spec_cases import Case, buildable_cases
 
@@ -100,3 +100,10 @@ def test_no_generated_file_uses_a_name_that_it_does_not_have(tmp_path: Path) -> 
     found = run([*argv, str(tmp_path)], timeout=60)
 
     assert "All checks passed" in found.output
+
+
+def test_a_contract_whose_parts_do_not_fit_is_no_code() -> None:
+    lost = Operation(method="GET", path="/a/{id}", spec_line=1, name="get_a", rule="read")
+
+    with pytest.raises(ValueError, match="has the rule read but no resource"):
+        COMPILER.generate_code(Contract(service="a", operations=(lost,)), Attempt())

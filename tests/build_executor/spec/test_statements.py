@@ -61,7 +61,10 @@ def test_a_statement_refines_a_field_at_any_depth() -> None:
     assert changed["properties"] == {
         "a": {
             "type": "object",
-            "properties": {"text": {"type": "integer", "minLength": 1, "maxLength": 5}, "odd": True},
+            "properties": {
+                "text": {"type": "integer", "minLength": 1, "maxLength": 5},
+                "odd": True,
+            },
         }
     }
     assert odd["properties"] == {"text": {"type": "string"}, "odd": {"minimum": 1}}
