@@ -66,15 +66,18 @@ async def serve(
 
     switch = Forwarder(state, hold_seconds=hold_seconds)
     switch.restore()
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(admin)  # noqa: PTH108 - a blocking path method is refused in async code
+    _remove(admin)
     server = await asyncio.start_unix_server(converse, admin)
     try:
         await stopped.wait()
     finally:
         server.close()
         switch.close()
-        os.unlink(admin)  # noqa: PTH108 - as above
+        _remove(admin)  # from Python 3.13 on it is gone already
+
+
+def _remove(admin: Path) -> None:
+    admin.unlink(missing_ok=True)
 
 
 async def _serve_until_terminated(state: Path, admin: Path) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import cast
 
 RETRY_SECONDS = 0.05
+_CONNECT_SECONDS = 1.0  # a listener whose queue is full says neither yes nor no
 _IDLE_SECONDS = 1.0
 _REFUSAL_SECONDS = 1.0
 _BODY = b'{"status":"error","error":{"code":"service_unavailable"}}'
@@ -48,9 +49,13 @@ class Side(asyncio.Protocol):
         self.gone: asyncio.Future[None] = loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for a peer; and never wait for delayed acknowledgements (44 ms an answer)."""
+        """Wait for a peer; and never wait for delayed acknowledgements (44 ms an answer).
+
+        Before 3.11.4 Python undoes a pause made in here, and what the client says before it has a
+        peer would be lost (python/cpython#103607); the next step of the loop is early enough.
+        """
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.pause_reading()
+        asyncio.get_running_loop().call_soon(self._transport.pause_reading)
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connected.set_result(None)
 
@@ -136,7 +141,7 @@ class Connection:
             return
         self.client.join(self._server)
         self._server.join(self.client)
-        await asyncio.gather(self.client.gone, self._server.gone)
+        await asyncio.wait([self.client.gone, self._server.gone])
 
     def is_idle(self) -> bool:
         """Whether nobody waits for an answer: a keep-alive connection between two requests."""
@@ -160,12 +165,18 @@ class Connection:
         while (upstream := self._route()) is not None:
             host, _, port = upstream.rpartition(":")
             with contextlib.suppress(OSError):
-                await loop.create_connection(lambda: self._server, host, int(port))
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    await loop.create_connection(self._new_server, host, int(port))
                 self.upstream = upstream
                 return
             if loop.time() > deadline:
                 return
             await asyncio.sleep(RETRY_SECONDS)
+
+    def _new_server(self) -> Side:
+        """One for each attempt: that of an attempt which came too late is of no use any more."""
+        self._server = Side(self._response)
+        return self._server
 
     async def _refuse(self) -> None:
         transport = self.client.transport
