@@ -27,7 +27,7 @@ def settle_all(drafts: Sequence[Draft], notes: list[Note]) -> None:
     for draft in drafts:
         settle_bodies(draft, notes)
         apply_statements(draft)
-    lend_bodies(drafts)
+    lend_bodies(drafts, notes)
 
 
 def settle_bodies(draft: Draft, notes: list[Note]) -> None:
@@ -47,14 +47,21 @@ def settle_bodies(draft: Draft, notes: list[Note]) -> None:
             notes.append(_note(draft, body, "request"))
 
 
-def lend_bodies(drafts: Sequence[Draft]) -> None:
-    """A PUT that shows no body takes what makes a record: it replaces the record as a whole."""
+def lend_bodies(drafts: Sequence[Draft], notes: list[Note]) -> None:
+    """A PUT that shows no body takes what makes a record, as a whole; a PATCH takes any of it."""
     makers = {normal(draft.path): draft for draft in drafts if draft.method == "POST"}
     for draft in drafts:
         split = split_item(draft.path)
         maker = makers.get(normal(split[0])) if split and not split[2] else None
         shows = draft.exact or draft.request or draft.inputs or draft.request_model
-        if draft.method == "PUT" and maker is not None and not shows:
+        if maker is None or shows:
+            continue
+        if draft.method == "PATCH" and maker.request_model is None:
+            draft.request, draft.inputs, draft.stated = maker.request, maker.inputs, maker.stated
+            message = "its body is not shown: it takes any of the fields that a new record has"
+            if draft.request or draft.inputs:
+                notes.append(Note(line=draft.line, message=message, operation=draft.label))
+        if draft.method == "PUT":
             draft.request, draft.request_model = maker.request, maker.request_model
             draft.inputs, draft.stated = maker.inputs, maker.stated
             draft.required_inputs = maker.required_inputs
@@ -198,6 +205,7 @@ def _needed(draft: Draft, fields: dict[str, Shape]) -> list[str]:
             name not in draft.optional_inputs
             and not _OFTEN_OPTIONAL.search(name)
             and shape.get("type") in ("string", "integer", "number", "array")
+            and "default" not in shape
             and not (draft.request and _is_null(draft.request, name))
         )
         or name in draft.required_inputs

@@ -40,6 +40,14 @@ _STATED = re.compile(
     r"(?::|\u2014|\u2013|-(?=\s)|(?=\())\s*(?P<text>.+)$",
     re.DOTALL,
 )
+_LISTS = re.compile(
+    r"(?P<query>\bquer(?:y|ies)\b|\bfilters?\b)|(?P<body>\b(?:request|body|payload)\b)"
+    r"|(?P<any>\bparam(?:eter)?s?\b|\bfields\b|\binputs?\b|\barguments\b)"
+)
+_LISTED = re.compile(
+    r"^[`*]{0,3}(?P<path>[a-z]\w*(?:\.\w+)*)[`*]{0,3}\s*(?:$|(?::|\u2014|\u2013|-(?=\s)|(?=\())\s*(?P<text>.*)$)",
+    re.DOTALL,
+)
 _FIELD_NAME = re.compile(r"[a-z]\w*(?:\.\w+)*")
 _QUERY_SENTENCE = re.compile(
     r"(?:^|[.;,(]\s+|\s[-\u2013\u2014]\s)(?:(?:optional |supported |url )?(?:query|filter)s?"
@@ -47,6 +55,12 @@ _QUERY_SENTENCE = re.compile(
     r"(?P<names>[^:]+?)(?:\.\s|\.?$)",
     re.IGNORECASE,
 )
+_BODY_SENTENCE = re.compile(
+    r"(?:^|[.;,(]\s+|\s[-\u2013\u2014]\s)(?:json |request )*(?:body|payload|fields)\s*:\s*"
+    r"(?P<names>[^:]+?)(?:\.\s|\.?$)",
+    re.IGNORECASE,
+)
+_FILTERED = re.compile(r"\bfilter(?:ed|able|s)?\s+(?:by|on)\s+(?P<names>[\w, ]+)", re.IGNORECASE)
 _EXAMPLE_FENCES = frozenset(
     ["json", "jsonc", "javascript", "js", "bash", "http", "text", "python", "sh", "shell"]
 ) | {""}
@@ -83,9 +97,32 @@ def _add_piece(draft: Draft, piece: Block, label: str) -> str:
             return plain_text(piece.text)
         case "row":
             _add_row(draft, piece.text)
+        case "item" if _add_listed(draft, piece, label):
+            return label
         case _:
             return _add_lines(draft, piece)
     return ""
+
+
+def _add_listed(draft: Draft, piece: Block, label: str) -> bool:
+    """A bullet below `Query parameters:` or `Request body:` names one of them."""
+    found = _LISTED.match(piece.text.strip())
+    kind = _LISTS.search(label.lower())
+    if found is None or kind is None or not label.rstrip().endswith(":"):
+        return False
+    name, text = found["path"], found["text"] or ""
+    statement = read_statement(text)
+    if statement.says_something:
+        draft.statements.setdefault(name, statement)
+    is_query = kind["query"] or (kind["any"] and draft.method in {"GET", "DELETE"})
+    if f"{{{name}}}" in draft.path:
+        return True
+    if is_query:
+        draft.query.setdefault(name, None)
+    elif "." not in name:
+        draft.inputs.append(name)
+    draft.prose.append(text)
+    return True
 
 
 def _add_rest(draft: Draft, rest: str) -> None:
@@ -94,6 +131,7 @@ def _add_rest(draft: Draft, rest: str) -> None:
     text = _add_documents(draft, text)
     _add_query(draft, text)
     _add_query_sentence(draft, text)
+    _add_body_sentence(draft, text)
     _add_success(draft, re.sub(r"\b[45]\d\d\b[^,;.]*", "", text))
     _add_errors(draft, ", ".join(re.findall(r"\b4\d\d\b[^,;.]*", text)))
     if text and not re.fullmatch(r"(?:HTTP/[\d.]+|\(.*|[\W_]*)", text):
@@ -177,9 +215,22 @@ def _add_row(draft: Draft, row: str) -> None:
         draft.statements.setdefault(cells[0], statement)
 
 
+def _add_body_sentence(draft: Draft, text: str) -> None:
+    """Such as `Adds a doctor. Body: name (string, required), phone (string, optional)`."""
+    found = _BODY_SENTENCE.search(text)
+    if found is None or draft.method not in {"POST", "PUT", "PATCH"}:
+        return
+    _add_stated(draft, found["names"])
+    draft.inputs.extend(_names(found["names"]))
+    for name, inside in _BRACKETS.findall(found["names"]):
+        draft.statements.setdefault(name, read_statement(inside))
+
+
 def _add_query_sentence(draft: Draft, text: str) -> None:
-    """Such as `Lists all. Query parameters: author (exact), limit (default 20)`."""
+    """Such as `Lists all. Query parameters: author (exact)`, or `Lists, filtered by author`."""
     found = _QUERY_SENTENCE.search(text)
+    if found is None and draft.method == "GET":
+        found = _FILTERED.search(text)
     if found is None:
         return
     _add_stated(draft, found["names"])

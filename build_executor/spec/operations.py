@@ -481,7 +481,8 @@ def _with_field(
 
 def _default_key(draft: Draft, resource: Resource) -> str | None:
     """Where the SPEC shows no answer: a bare list if it says array, else an envelope."""
-    return None if "array of" in draft.text or draft.exact else resource.name
+    is_bare = re.search(r"\barray of\b|\ban? (?:json |plain |bare )?array\b", draft.text)
+    return None if is_bare or draft.exact else resource.name
 
 
 def _list_answer(draft: Draft, resource: Resource, effect: Effect, answer: Shape) -> Shape:
@@ -590,7 +591,8 @@ def _assumed(kind: Kind, resource: Resource, effect: Effect) -> Iterator[str]:
         return
     if kind.assumes_status:
         noun = resource.singular.replace("_", " ")
-        yield f"the SPEC names no status: a {noun} is pending until this makes it {effect.target}"
+        made = f"each {noun} is pending until this makes it {effect.target}"
+        yield f"the SPEC names no status: {made}"
     elif not effect.allowed_from and resource.terminal:
         yield f"allowed from every state but {', '.join(resource.terminal)}: the SPEC names none"
 
