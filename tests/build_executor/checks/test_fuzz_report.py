@@ -21,6 +21,9 @@ CONTRACT = Contract(
             rule="delete",
             resource="notes",
         ),
+        Operation(
+            method="POST", path="/message", kind="udc", spec_line=0, name="udc_message", rule="udc"
+        ),
         Operation(method="GET", path="/tags", spec_line=20, name="list_tags", rule="list"),
     ),
     resources=(
@@ -31,6 +34,7 @@ TITLES = {
     "ST101": "Server error",
     "ST103": "Undocumented status code",
     "ST108": "Response violates schema",
+    "ST204": "Wrong response to undeclared method",
     "ST201": "Schema-violating request accepted",
     "ST301": "Deleted resource still available",
 }
@@ -140,6 +144,11 @@ def test_the_status_of_a_server_error_is_no_second_finding() -> None:
 def test_what_is_only_marked_as_deleted_may_be_read() -> None:
     assert read(scenario("ST301", "DELETE /notes/{note_id}")).advice == ()
     assert len(read(scenario("ST301", "GET /tags")).advice) == 1
+
+
+def test_a_get_of_messages_is_what_the_mesh_asks() -> None:
+    assert read(scenario("ST204", "POST /message")).advice == ()
+    assert len(read(scenario("ST204", "GET /tags")).advice) == 1
 
 
 def test_a_service_that_ended_is_a_failure_and_a_slow_one_is_not() -> None:
