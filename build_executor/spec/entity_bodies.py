@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import cast
 
 from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Note
 from build_executor.spec.drafts import Draft
 from build_executor.spec.naming import pascal, snake
+from build_executor.spec.places import Collection
 from build_executor.spec.python_models import PythonModel
 from build_executor.spec.verbs import STATUS_NAMES
 
@@ -42,9 +44,7 @@ def _lacks_body(member: Classified) -> bool:
 
 def _entity_of(member: Classified, models: Mapping[str, PythonModel]) -> PythonModel | None:
     """The model named as the collection, or the only one that has the collection's parameter."""
-    collection = member.collection
-    if collection is None:
-        return None
+    collection = cast("Collection", member.collection)
     named = [model for name, model in models.items() if snake(name) == collection.singular]
     holders = [m for m in models.values() if collection.parameter in m.fields]
     if named:
