@@ -593,7 +593,7 @@ def _assumed(kind: Kind, resource: Resource, effect: Effect) -> Iterator[str]:
         noun = resource.singular.replace("_", " ")
         made = f"each {noun} is pending until this makes it {effect.target}"
         yield f"the SPEC names no status: {made}"
-    elif not effect.allowed_from and resource.terminal:
+    elif resource.terminal and not (effect.allowed_from or effect.refused_from):
         yield f"allowed from every state but {', '.join(resource.terminal)}: the SPEC names none"
 
 
