@@ -14,6 +14,7 @@ from build_executor.models import Value
 
 BUILD_RECORD = "build.json"
 CONTRACT = "contract.json"
+COMPILABILITY_REPORT = "check.json"
 SPEC = "SPEC.md"
 PROGRESS = "progress.json"
 SOURCE_ARCHIVE = "source.tar.gz"

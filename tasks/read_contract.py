@@ -12,6 +12,7 @@ from build_executor.phases import Phase
 from build_executor.settings import Settings
 from build_executor.spec.contract import Contract
 from build_executor.spec.derivation import derive_contract
+from build_executor.spec.report import refusal_report, report_on
 from build_executor.spec.source import SpecSource, load_source, read_source
 from tasks import wiring
 
@@ -27,7 +28,11 @@ def read_contract(build_id: str, spec_path: str, spec_digest: str | None) -> Con
     try:
         source = _source(spec_path, spec_digest, wiring.settings())
         contract = derive_contract(source.text)
-    except (SpecUnreadable, SpecRefused) as error:
+    except SpecUnreadable as error:
+        raise GenerationFailed(f"{Path(spec_path).name}: {error}") from error
+    except SpecRefused as error:
+        refusal = refusal_report(error)
+        wiring.store().write_value(build_id, artifacts.COMPILABILITY_REPORT, refusal)
         raise GenerationFailed(f"{Path(spec_path).name}: {error}") from error
     _keep(build_id, source, contract)
     return contract
@@ -43,6 +48,7 @@ def _keep(build_id: str, source: SpecSource, contract: Contract) -> None:
     store = wiring.store()
     store.write(build_id, artifacts.SPEC, source.text.encode())
     store.write_value(build_id, artifacts.CONTRACT, contract)
+    store.write_value(build_id, artifacts.COMPILABILITY_REPORT, report_on(contract))
     record = store.read_value(build_id, artifacts.BUILD_RECORD, BuildRecord)
     if record is not None:
         known = {"service": contract.service, "spec_digest": source.digest}
