@@ -97,7 +97,7 @@ def _problem(code: int) -> Shape:
 def error_codes(operation: Operation) -> list[int]:
     """The error codes that an operation may answer with, as its rule and the SPEC say."""
     codes = {code for code in operation.errors if code < _SERVER_ERROR}
-    if operation.secured:
+    if operation.secured or operation.rule == "login":
         codes.add(401)
     if operation.request is not None:
         codes |= {400, 422}
@@ -105,6 +105,6 @@ def error_codes(operation: Operation) -> list[int]:
         codes.add(422)
     if operation.parameters_in("path") or operation.effect.references:
         codes.add(404)
-    if operation.rule == "transition":
+    if operation.rule in {"transition", "create"}:  # what is there already is not made again
         codes.add(409)
     return sorted(codes)

@@ -2,9 +2,9 @@ import jsonschema
 import pytest
 
 from build_executor.checks.udc import status_message
-from build_executor.spec.contract import Operation, Shape
+from build_executor.spec.contract import Operation, Parameter, Shape
 from build_executor.spec.derivation import derive_contract
-from build_executor.spec.openapi_form import needs_body
+from build_executor.spec.openapi_form import error_codes, needs_body
 
 SPEC = """# SPEC: note-keeper
 
@@ -52,3 +52,18 @@ def test_the_document_says_what_a_message_of_the_mesh_looks_like() -> None:
     jsonschema.validate(status_message("note-keeper"), shape)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({}, shape)
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"), [("create", 409), ("transition", 409), ("login", 401), ("list", None)]
+)
+def test_the_document_tells_how_a_rule_refuses(rule: str, code: int | None) -> None:
+    expected = {400, 404, 422} | ({code} if code else set())
+
+    found = error_codes(
+        operation(rule, {}).model_copy(
+            update={"parameters": (Parameter(name="order_id", location="path"),)}
+        )
+    )
+
+    assert set(found) == expected
