@@ -129,7 +129,7 @@ def _birth_value(draft: Draft, kind: Kind, resource: Resource, name: str) -> Ass
     if name == resource.status_field:
         return Assignment(field=name, source="literal", value=resource.initial_status)
     spoken = snake(name)
-    if _BIRTH.match(spoken) or _TOUCHED.match(spoken) or _is_answered_instant(draft, name):
+    if _BIRTH.match(spoken) or _TOUCHED.match(spoken) or _is_answered_instant(draft, kind, name):
         return moment(name, properties(resource.shape)[name])
     if _POSITION.match(spoken):
         return Assignment(field=name, source="count")
@@ -165,10 +165,19 @@ def _initial_value(kind: Kind, name: str, shape: Shape) -> Assignment | None:
     return None
 
 
-def _is_answered_instant(draft: Draft, name: str) -> bool:
-    """A time in the answer to a create is the time of creation, unless it lies ahead."""
-    answered = properties(draft.response.shape) if draft.response else {}
-    return name in answered and is_instant_name(snake(name)) and not _FUTURE.search(snake(name))
+def _is_answered_instant(draft: Draft, kind: Kind, name: str) -> bool:
+    """A time in the answer to a create is the time of creation, unless it lies ahead.
+
+    `sent_at` lies ahead where something can be sent, and so does what may be null.
+    """
+    shape = properties(draft.response.shape).get(name) if draft.response else None
+    spoken = snake(name)
+    if shape is None or not is_instant_name(spoken) or _FUTURE.search(spoken):
+        return False
+    verbs = {member.verb for member in kind.members if member.rule == "transition"}
+    later = {word for verb in verbs for word in targets(verb)}
+    may_be_null = isinstance(shape.get("type"), list)
+    return not may_be_null and re.sub(r"_(?:at|on|time)$", "", spoken) not in later
 
 
 def _template(draft: Draft, resource: Resource, name: str) -> str | None:

@@ -1,14 +1,15 @@
 """Lists and counts: filters from a query, and the fields of an answer that are counted."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from pydantic import JsonValue
 
 from build_executor.spec.contract import Assignment, Counter, Parameter, Resource, Shape
 from build_executor.spec.drafts import Draft
+from build_executor.spec.effects import zero_of
 from build_executor.spec.naming import plural, snake
-from build_executor.spec.shapes import is_array, is_instant_name, is_type, properties
+from build_executor.spec.shapes import is_array, is_instant_name, is_type, properties, required
 
 _PAGING = {
     "limit": "limit",
@@ -92,14 +93,24 @@ def _purpose(name: str, fields: dict[str, Shape]) -> tuple[str, str | None]:
         return _PAGING[lowered], None
     for pattern, purpose in ((_LOWEST, "minimum"), (_HIGHEST, "maximum")):
         if found := pattern.match(lowered):
-            field = found["a"] or found["b"] or _first_instant(fields)
-            if field in fields:
+            stem = found["a"] or found["b"]
+            field = _spoken(fields, stem, *_MOMENT_OF) if stem else _first_instant(fields)
+            if field is not None:
                 return purpose, field
-    alike = [
-        field for field in fields if field in {f"{lowered}_id", f"{lowered}_name", f"is_{lowered}"}
-    ]
+    same = _spoken(fields, lowered, "{}_id", "{}_name", "is_{}")
+    alike = [same] if same is not None else []
     alike += [field for field in [plural(lowered)] if is_array(fields.get(field))]
     return ("filter", alike[0]) if alike else ("unused", None)
+
+
+_MOMENT_OF = ("{}_at", "{}_on", "{}_date", "{}_time")
+
+
+def _spoken(fields: dict[str, Shape], stem: str, *patterns: str) -> str | None:
+    """The field that is called so, or as one of the patterns says, in whatever case."""
+    by_word = {snake(field): field for field in fields}
+    names = (stem, *(pattern.format(stem) for pattern in patterns))
+    return next((by_word[name] for name in names if name in by_word), None)
 
 
 def _first_instant(fields: dict[str, Shape]) -> str | None:
@@ -154,10 +165,12 @@ def counters_of(
         if is_type(shape, "integer", "number") or not shape:
             yield from _counter(name, name, resources, main, listing=listing)
         elif is_type(shape, "object"):
-            inner_main = _named(name, resources) or main
+            named = _named(name, resources)
+            about_list = listing and named is None
             for key, inner in properties(shape).items():
                 if is_type(inner, "integer", "number"):
-                    yield from _counter(f"{name}.{key}", key, resources, inner_main, listing=False)
+                    path = f"{name}.{key}"
+                    yield from _counter(path, key, resources, named or main, listing=about_list)
 
 
 def _named(name: str, resources: Sequence[Resource]) -> Resource | None:
@@ -247,15 +260,39 @@ _USUAL_STATES = frozenset(
 
 
 def echoes_of(answer: Shape, parameters: Sequence[Parameter]) -> Iterator[Assignment]:
-    """Fields of a list's answer that repeat the paging, or say when it was made."""
+    """Fields of a list's answer that repeat the paging, or say when it was made.
+
+    One level of nesting is followed: `meta.page`.
+    """
+    for name, shape in properties(answer).items():
+        yield from _echo(name, name, parameters)
+        if is_type(shape, "object"):
+            for inner in properties(shape):
+                yield from _echo(f"{name}.{inner}", inner, parameters)
+
+
+def zeros_of(answer: Shape, known: Collection[str]) -> Iterator[Assignment]:
+    """What an answer must have though nothing says its value: the least there is of it."""
+    for name, shape in properties(answer).items():
+        inner = properties(shape) if is_type(shape, "object") else {}
+        filled = [field for field in known if field.startswith(f"{name}.")]
+        if inner and filled:
+            for field in required(shape):
+                if f"{name}.{field}" not in filled:
+                    zero = zero_of(inner.get(field, {}))
+                    yield Assignment(field=f"{name}.{field}", source="literal", value=zero)
+        elif name in required(answer) and name not in known:
+            yield Assignment(field=name, source="literal", value=zero_of(shape))
+
+
+def _echo(path: str, name: str, parameters: Sequence[Parameter]) -> Iterator[Assignment]:
     by_name = {snake(parameter.name): parameter for parameter in parameters}
-    for name in properties(answer):
-        parameter = by_name.get(snake(name))
-        if parameter is not None and parameter.purpose in {"limit", "offset", "page", "search"}:
-            yield Assignment(field=name, source="parameter", value=parameter.name)
-        elif name in {"timestamp", "generated_at", "as_of"}:
-            yield Assignment(field=name, source="now")
-        elif name == "uptime_seconds":
-            yield Assignment(field=name, source="uptime")
-        elif name in {"success", "ok"}:
-            yield Assignment(field=name, source="literal", value=True)
+    parameter = by_name.get(snake(name))
+    if parameter is not None and parameter.purpose in {"limit", "offset", "page", "search"}:
+        yield Assignment(field=path, source="parameter", value=parameter.name)
+    elif name in {"timestamp", "generated_at", "as_of"}:
+        yield Assignment(field=path, source="now")
+    elif name == "uptime_seconds":
+        yield Assignment(field=path, source="uptime")
+    elif name in {"success", "ok"}:
+        yield Assignment(field=path, source="literal", value=True)

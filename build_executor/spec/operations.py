@@ -28,7 +28,7 @@ from build_executor.spec.effects import (
     touch,
     transition_effect,
 )
-from build_executor.spec.listing import counters_of, echoes_of, query_parameters
+from build_executor.spec.listing import counters_of, echoes_of, query_parameters, zeros_of
 from build_executor.spec.naming import pascal, snake, unique_name
 from build_executor.spec.places import normal, segments
 from build_executor.spec.python_models import PythonModel
@@ -447,6 +447,9 @@ def _listing(member: Classified, kind: Kind, resource: Resource, bench: Workbenc
     if key is not None and not answer:
         counters = (Counter(name="total", resource=resource.name, matching=True),)
     answers = tuple(echoes_of(answer, parameters))
+    if draft.exact:
+        known = {key or "", *(c.name for c in counters), *(a.field for a in answers)}
+        answers += tuple(zeros_of(answer, known))
     effect = Effect(
         parents=parents_of(draft, kind, bench.resources),
         collection=key,
@@ -496,7 +499,7 @@ def _list_answer(draft: Draft, resource: Resource, effect: Effect, answer: Shape
     if effect.collection is None:
         return items
     known = {effect.collection, *(c.name.split(".")[0] for c in effect.counters)}
-    known |= {a.field for a in effect.answers}
+    known |= {a.field.split(".")[0] for a in effect.answers}
     if not answer:
         return object_of({effect.collection: items, "total": {"type": "integer"}}, known)
     fields = properties(open_fields(answer, known))

@@ -6,6 +6,7 @@ from typing import cast
 
 from build_executor.generators.compiler.expressions import (
     Tree,
+    add_nested,
     assigned,
     assignments,
     attribute,
@@ -316,7 +317,7 @@ class Writer:
         within.update({name: str(code) for name, code in self._own(operation).items()})
         members: Tree = {effect.collection: "page.records"}
         members.update(counters(effect.counters, within, matching="page.total"))
-        members.update(self._echoes(operation))
+        add_nested(members, self._echoes(operation))
         yield f"return {_checked(answer, dictionary(members))}"
 
     def _echoes(self, operation: Operation) -> dict[str, str]:
@@ -367,7 +368,7 @@ class Writer:
         if effect.id_parameter is not None and resource is not None:
             yield self._required(operation, resource)
         members: Tree = dict(counters(effect.counters, within))
-        members.update(assignments(effect.answers, resource))
+        add_nested(members, assignments(effect.answers, resource))
         yield f"return {_checked(answer, dictionary(members))}"
 
     def _changed(self, operation: Operation, answer: str, more: str, action: str) -> Iterator[str]:

@@ -92,14 +92,18 @@ def counters(
 ) -> Tree:
     """Answer field -> code, nested where a counter's name has a dot."""
     tree: Tree = {}
-    for item in items:
-        outer, dot, inner = item.name.partition(".")
-        code = counted(item, within, matching=matching)
+    add_nested(tree, {item.name: counted(item, within, matching=matching) for item in items})
+    return tree
+
+
+def add_nested(tree: Tree, codes: Mapping[str, "str | Tree"]) -> None:
+    """Adds code under each name; `meta.page` is `page` inside `meta`."""
+    for name, code in codes.items():
+        outer, dot, inner = name.partition(".")
         if dot:
             cast("Tree", tree.setdefault(outer, {}))[inner] = code
         else:
             tree[outer] = code
-    return tree
 
 
 def restrictions(operation: Operation, purpose: str) -> dict[str, str]:
