@@ -280,8 +280,6 @@ def _add_reading(contract: Contract, case: ResourceCase) -> None:
 
 def _add_listing(contract: Contract, case: ResourceCase) -> None:
     for operation in _of_rule_list(contract, case):
-        if not set(_codes(case, operation)) <= {r.field for r in case.create.effect.parents}:
-            continue
         purposes = {p.purpose: p.name for p in operation.parameters_in("query")}
         initial = str(case.resource.initial_status)
         counters = tuple(
