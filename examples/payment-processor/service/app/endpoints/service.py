@@ -36,7 +36,10 @@ Store = Annotated[Repository, Depends(repository_of)]
 @router.post(
     "/payments",
     status_code=201,
-    responses={400: {"description": "The body is not JSON"}},
+    responses={
+        400: {"description": "The body is not JSON"},
+        409: {"description": "Not possible in the present state"},
+    },
     summary="Create a payment",
 )
 async def create_payment(body: CreatePayment, store: Store) -> Payment:
@@ -153,7 +156,11 @@ async def refund_payment(payment_id: str, store: Store) -> Payment:
 @router.post(
     "/payments/{payment_id}/notes",
     status_code=201,
-    responses={400: {"description": "The body is not JSON"}, 404: {"description": "Not found"}},
+    responses={
+        400: {"description": "The body is not JSON"},
+        404: {"description": "Not found"},
+        409: {"description": "Not possible in the present state"},
+    },
     summary="Add a note to a payment",
 )
 async def create_note(payment_id: str, body: CreateNote, store: Store) -> Note:
