@@ -33,6 +33,15 @@ def test_a_very_short_secret_is_left_alone_because_it_would_mask_ordinary_words(
     assert redact("go on") == "go on"
 
 
+def test_an_ordinary_record_is_masked_too(caplog: pytest.LogCaptureFixture) -> None:
+    factory = logging.getLogRecordFactory()
+    mask_secrets([SECRET])
+    logging.getLogger("test").warning("key %s", SECRET)
+    logging.setLogRecordFactory(factory)
+
+    assert "key ***" in caplog.text
+
+
 def test_log_records_are_masked_with_their_arguments_and_tracebacks(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
