@@ -287,7 +287,7 @@ def _add_listing(contract: Contract, case: ResourceCase) -> None:
             for c in operation.effect.counters
             if c.equals == initial and c.resource == case.resource.name and "." not in c.name
         )
-        totals = [c.name for c in operation.effect.counters if c.matching]
+        totals = [c.name for c in operation.effect.counters if c.matching and "." not in c.name]
         case.listing = ListCase(
             name=operation.name,
             path=_path(operation, _codes(case, operation)),
