@@ -24,6 +24,7 @@ def operation(**effect: str) -> Operation:
         ({"pin": "1234"}, {"pin": "***"}),
         ({"at": "2026-01-02T03:04:05Z"}, {"at": "2026-01-02T03:04:05.000+00:00"}),
         (["no", "object"], {"a": 1}),
+        ({"lines": [{"text": "a"}]}, {"lines": [{"text": "a", "tax": 0.2}]}),
     ],
 )
 def test_these_are_the_same_record(sent: JsonValue, answered: dict[str, JsonValue]) -> None:
@@ -34,6 +35,9 @@ def test_these_are_the_same_record(sent: JsonValue, answered: dict[str, JsonValu
     ("sent", "answered"),
     [
         ({"a": 1}, {"a": 2}),
+        ({"lines": [{"text": "a"}]}, {"lines": [{"text": "b"}]}),
+        ({"lines": [1]}, {"lines": [1, 2]}),
+        ({"meta": {"a": 1}}, {"meta": {}}),
         ({"at": "2026-01-02T03:04:05Z"}, {"at": "2026-01-02T03:04:06Z"}),
         ({"at": "2026-01-02T03:04:05Z"}, {"at": "yesterday"}),
         ({"at": "2026-01-02T03:04:05Z"}, {"at": "2026-01-02T03:04:05"}),
