@@ -91,7 +91,8 @@ class _Walk:
         if operation.rule in {"stream", "stub"}:
             return
         values = self._records.unknown_path_values(operation)
-        if id_parameter(operation) and operation.rule not in {"create", "list"}:
+        makes = operation.rule in {"create", "list"} or self._may_make(operation)
+        if id_parameter(operation) and not makes:
             call = self._records.call(operation, values, self._records.plain_body(operation))
             name = f"{operation.label} with an unknown id"
             self._examination.ask(name, call, has_status(_NOT_FOUND))
@@ -99,6 +100,11 @@ class _Walk:
             call = self._records.call(operation, values, _BAD_BODY)
             name = f"{operation.label} with a bad body"
             self._examination.ask(name, call, has_status(self._contract.invalid_status))
+
+    def _may_make(self, operation: Operation) -> bool:
+        """Where nothing else creates records, replacing one makes it."""
+        creating = self._records.operation("create", operation.resource)
+        return operation.rule == "replace" and creating is None
 
     def _takes_an_object(self, operation: Operation) -> bool:
         shape = resolved(operation.request or {}, self._contract)

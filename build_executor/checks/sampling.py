@@ -8,6 +8,7 @@ from typing import cast
 import jsonschema
 from pydantic import JsonValue
 
+from build_executor.checks.patterns import matching
 from build_executor.spec.contract import Contract, Operation, Shape
 
 _DEEPEST = 8
@@ -43,8 +44,23 @@ def sample_body(operation: Operation, contract: Contract, variation: int) -> Jso
     resource = contract.resource(operation.resource)
     if isinstance(body, dict) and resource is not None:
         distinct = {*resource.unique, resource.id_field} & set(body)
-        body |= {name: _varied(body[name], variation) for name in distinct}
+        shapes = fields(resolved(operation.request, contract))
+        body |= {
+            name: _fitting(body[name], variation, shapes.get(name, {}), contract)
+            for name in distinct
+        }
     return body
+
+
+def _fitting(value: JsonValue, variation: int, shape: Shape, contract: Contract) -> JsonValue:
+    """Another value, of the shape as well if one is found."""
+    varied = _varied(value, variation)
+    if not isinstance(value, str) or not faults(varied, shape, contract):
+        return varied
+    digits = iter(str(variation).zfill(sum(map(str.isdigit, value)))[::-1])
+    turned = [next(digits) if letter.isdigit() else letter for letter in reversed(value)]
+    renumbered = "".join(reversed(turned))
+    return value if faults(renumbered, shape, contract) else renumbered
 
 
 def sample(shape: Shape, contract: Contract, depth: int = 0) -> JsonValue:
@@ -83,7 +99,9 @@ def _of_type(shape: Shape, contract: Contract, depth: int) -> JsonValue:
             return _object(shape, contract, depth)
         case "array":
             items = cast("Shape", shape.get("items") or {})
-            return [sample(items, contract, depth + 1)] if shape.get("minItems") else []
+            return [sample(items, contract, depth + 1)] * int(
+                cast("int", shape.get("minItems") or 0)
+            )
         case "integer" | "number":
             return _number(shape)
         case "boolean":
@@ -116,6 +134,9 @@ def _number(shape: Shape) -> JsonValue:
 
 
 def _text(shape: Shape) -> str:
+    expression = shape.get("pattern")
+    if isinstance(expression, str) and (made := matching(expression)) is not None:
+        return made
     text = _FORMATS.get(str(shape.get("format")), "sample")
     least, most = shape.get("minLength"), shape.get("maxLength")
     if isinstance(least, int):

@@ -54,6 +54,25 @@ def test_a_service_that_honours_its_contract_passes_everything(
     } <= {check.name for check in checks}
 
 
+def test_what_replacing_makes_is_not_expected_to_be_unknown(
+    service: FakePayments, contract: Contract
+) -> None:
+    setting = Operation(
+        method="PUT",
+        path="/settings/{key}",
+        spec_line=1,
+        name="set_setting",
+        rule="replace",
+        resource="settings",
+        effect=Effect(id_parameter="key"),
+        parameters=(Parameter(name="key", location="path", required=True),),
+    )
+
+    checks = staged_checks(service.url, extended(contract, setting), RELEASE)
+
+    assert "PUT /settings/{key} with an unknown id" not in {check.name for check in checks}
+
+
 @pytest.mark.parametrize(
     ("lie", "check", "detail"),
     [

@@ -29,6 +29,8 @@ CONTRACT = Contract(
         ({"type": "null"}, "sample"),
         ({"type": "string", "minLength": 8}, "samplexx"),
         ({"type": "string", "maxLength": 3}, "sam"),
+        ({"type": "string", "pattern": "^[0-9]{3}$"}, "000"),
+        ({"type": "string", "pattern": "("}, "sample"),
         ({"type": "string", "format": "date"}, "2026-01-02"),
         ({"type": "array"}, []),
         ({"type": "array", "minItems": 1, "items": {"type": "boolean"}}, [True]),
@@ -75,6 +77,23 @@ def test_what_must_be_unique_differs_each_time(example: JsonValue, expected: Jso
 
     assert isinstance(made, dict)
     assert (made["name"], made["email"]) == ("Ann", expected)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "example", "expected"),
+    [
+        ("^[0-9]{3}$", "123", "003"),
+        ("^A-[0-9]{2}-[0-9]$", "A-12-3", "A-00-3"),
+        ("^[a-z]+$", "abc", "abc"),
+        ("^[a-z0-9-]+$", "abc", "abc-3"),
+    ],
+)
+def test_what_must_be_unique_still_fits_its_pattern(
+    pattern: str, example: str, expected: str
+) -> None:
+    made = sample_body(operation({"email": example}, email={"pattern": pattern}), CONTRACT, 3)
+
+    assert made == {"email": expected}
 
 
 def test_a_unique_uuid_stays_a_uuid() -> None:
