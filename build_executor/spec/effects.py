@@ -251,6 +251,8 @@ def transition_effect(
     member: Classified, kind: Kind, resource: Resource, sent: Shape | None
 ) -> Effect | None:
     """The change of status that a verb makes; None if it cannot be told what the verb does."""
+    if _computes(member, resource, sent):
+        return None
     field, target = _target(member, resource)
     if field is None:
         return _deciding(member, kind, resource, sent)
@@ -274,6 +276,28 @@ def transition_effect(
         allowed_from=sources,
         refused_from=refused,
     )
+
+
+_ARITHMETIC = frozenset(
+    {"deposit", "withdraw", "transfer", "credit", "debit", "top-up", "topup", "adjust", "increment"}
+    | {"decrement", "restock", "add", "subtract", "consume"}
+)
+
+
+def _computes(member: Classified, resource: Resource, sent: Shape | None) -> bool:
+    """Whether a number that is sent changes another one: nothing says how, so it is not guessed."""
+    given = properties(sent)
+    if not any(is_type(shape, "integer", "number") for shape in given.values()):
+        return False
+    answered = properties(member.draft.response.shape) if member.draft.response else {}
+    if resource.status_field in answered:
+        return False
+    kept = {
+        name
+        for name, shape in properties(resource.shape).items()
+        if is_type(shape, "integer", "number") and name not in {*given, resource.id_field}
+    }
+    return bool(kept & answered.keys()) or (member.verb in _ARITHMETIC and bool(kept))
 
 
 def _limits(
