@@ -8,6 +8,7 @@ and that it is gone is checked as well.
 import hashlib
 import logging
 import re
+import shutil
 import socket
 import subprocess  # noqa: TID251 - the type of a running process; nothing is started here
 import time
@@ -107,7 +108,8 @@ def _refuse_tampered(release: Release) -> None:
 def _staged(release: Release, folder: Path, sandbox: Sandbox, settings: Settings) -> Iterator[str]:
     """The address of a running copy of the release, which is stopped and proven gone afterwards."""
     source, data, log = unpack(release.archive, folder / "source"), folder / "data", folder / "log"
-    data.mkdir(exist_ok=True)
+    shutil.rmtree(data, ignore_errors=True)  # what an earlier copy kept would be in the way
+    data.mkdir()
     log.unlink(missing_ok=True)
     port = _free_port()
     confinement = _confinement(release, source, data, port)

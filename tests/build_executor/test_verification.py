@@ -120,6 +120,18 @@ def test_a_release_that_breaks_its_contract_is_not(
     assert failure.value.findings[0].operation == "GET /health"
 
 
+def test_a_second_copy_does_not_find_what_the_first_one_kept(
+    tmp_path: Path, settings: Settings
+) -> None:
+    data = settings.builds / "b1" / "verification" / "data"
+    data.mkdir(parents=True)
+    (data / "records").write_text("old")
+
+    verify(release(tmp_path), settings)
+
+    assert list(data.iterdir()) == []
+
+
 def test_what_schemathesis_did_is_a_check_and_an_artifact(
     tmp_path: Path, settings: Settings
 ) -> None:
