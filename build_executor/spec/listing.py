@@ -265,10 +265,10 @@ def echoes_of(answer: Shape, parameters: Sequence[Parameter]) -> Iterator[Assign
     One level of nesting is followed: `meta.page`.
     """
     for name, shape in properties(answer).items():
-        yield from _echo(name, name, parameters)
+        yield from _echo(name, shape, parameters)
         if is_type(shape, "object"):
-            for inner in properties(shape):
-                yield from _echo(f"{name}.{inner}", inner, parameters)
+            for inner, within in properties(shape).items():
+                yield from _echo(f"{name}.{inner}", within, parameters)
 
 
 def zeros_of(answer: Shape, known: Collection[str]) -> Iterator[Assignment]:
@@ -285,7 +285,8 @@ def zeros_of(answer: Shape, known: Collection[str]) -> Iterator[Assignment]:
             yield Assignment(field=name, source="literal", value=zero_of(shape))
 
 
-def _echo(path: str, name: str, parameters: Sequence[Parameter]) -> Iterator[Assignment]:
+def _echo(path: str, shape: Shape, parameters: Sequence[Parameter]) -> Iterator[Assignment]:
+    name = path.rpartition(".")[2]
     by_name = {snake(parameter.name): parameter for parameter in parameters}
     parameter = by_name.get(snake(name))
     if parameter is not None and parameter.purpose in {"limit", "offset", "page", "search"}:
@@ -294,5 +295,5 @@ def _echo(path: str, name: str, parameters: Sequence[Parameter]) -> Iterator[Ass
         yield Assignment(field=path, source="now")
     elif name == "uptime_seconds":
         yield Assignment(field=path, source="uptime")
-    elif name in {"success", "ok"}:
+    elif name in {"success", "ok"} and not is_type(shape, "integer", "number"):
         yield Assignment(field=path, source="literal", value=True)
