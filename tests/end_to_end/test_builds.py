@@ -69,7 +69,9 @@ def test_the_example_becomes_a_running_service(stack: Stack) -> None:
     assert list(build["phases"]) == [phase.value for phase in Phase]
     health = httpx.get(build["deployment_urls"]["local"] + "/health", timeout=10).json()
     assert health["status"] == "active"
-    assert {"build.log", "check.json", "contract.json", "source.tar.gz", "SPEC.md"} <= set(build["artifacts"])
+    assert {"build.log", "check.json", "contract.json", "source.tar.gz", "SPEC.md"} <= set(
+        build["artifacts"]
+    )
 
 
 def test_a_redeploy_keeps_the_data(stack: Stack, notes: Callable[[str], str]) -> None:
