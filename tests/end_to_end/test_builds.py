@@ -207,6 +207,27 @@ def test_a_build_started_in_prefect_itself_is_a_build_like_any_other(
     assert build["service_name"].startswith("notes-")
 
 
+def test_an_openapi_document_is_built_like_a_spec(stack: Stack) -> None:
+    document = ROOT / "tests" / "functional" / "petshop" / "openapi.yaml"
+    spec = stack.specs / "petshop.yaml"
+    spec.write_bytes(document.read_bytes())
+
+    build = stack.finished(stack.submit(str(spec), deploy_local=False))
+
+    assert build["status"] == "completed", build["error"]
+    assert "schemathesis.json" in build["artifacts"]
+
+
+def test_a_document_that_is_no_spec_is_refused_with_the_reason(stack: Stack) -> None:
+    plan = stack.write_spec("plan", "# A plan\n\nWe should build something nice.\n")
+
+    answer = stack.http.post("/builds/submit", json={"spec_path": plan})
+
+    assert answer.status_code == 422
+    assert answer.json()["status"] == "error"
+    assert answer.json()["error"]["message"]
+
+
 def test_three_builds_run_at_once_and_the_fourth_waits(
     stack: Stack, notes: Callable[[str], str]
 ) -> None:
