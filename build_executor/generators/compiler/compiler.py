@@ -9,8 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import JsonValue
 
 from build_executor.generators.compiler.annotations import ModelClass, uses
+from build_executor.generators.compiler.contract_tests_view import tests_context
 from build_executor.generators.compiler.service_view import ServiceView, implementation_of
-from build_executor.generators.compiler.test_view import tests_context
 from build_executor.generators.compiler.text import FILTERS, comment
 from build_executor.generators.compiler.udc_view import (
     aliases_of,
