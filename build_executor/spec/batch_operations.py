@@ -48,8 +48,6 @@ def make_batch(member: Classified, _kind: Kind, resource: Resource, bench: Workb
 _COUNTS = re.compile(
     r"^(?:count|total|(?:\w+_)?(?:created|imported|inserted|added|succeeded|processed)(?:_count)?)$"
 )
-
-
 _FAILURES = re.compile(r"^(?:errors|failures|(?:\w+_)?(?:failed|skipped|rejected)(?:_count)?)$")
 
 
