@@ -7,9 +7,9 @@ from pydantic import JsonValue
 
 from build_executor.spec.contract import Assignment, Counter, Parameter, Resource, Shape
 from build_executor.spec.drafts import Draft
-from build_executor.spec.effects import zero_of
 from build_executor.spec.naming import plural, snake
 from build_executor.spec.shapes import is_array, is_instant_name, is_type, properties, required
+from build_executor.spec.zeros import zero_of
 
 _PAGING = {
     "limit": "limit",

@@ -3,9 +3,11 @@
 from build_executor.spec.answer_shapes import open_fields, record_answer, wrapper_in_answer
 from build_executor.spec.bodies import request_shape, response_shape
 from build_executor.spec.classification import Classified
+from build_executor.spec.confirmations import answers_of
 from build_executor.spec.contract import Effect, Note, Operation, Parameter, Resource, Shape
 from build_executor.spec.drafts import Draft
-from build_executor.spec.effects import answers_of, create_effect, parents_of, touch
+from build_executor.spec.effects import create_effect, parents_of
+from build_executor.spec.instants import touch
 from build_executor.spec.naming import snake
 from build_executor.spec.new_operation import id_parameter_of, new_operation, path_parameters, stub
 from build_executor.spec.request_components import named_request
