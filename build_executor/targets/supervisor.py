@@ -7,12 +7,9 @@ can open.
 
 import contextlib
 import fcntl
-import hashlib
 import http.client
-import os
 import re
 import shlex
-import socket
 import sys
 import time
 import xmlrpc.client
@@ -26,18 +23,16 @@ from build_executor import command
 from build_executor.errors import DeploymentFailed, InvalidSettings
 from build_executor.files import write_atomically
 from build_executor.models import Value
+from build_executor.targets.processes import end
+from build_executor.targets.unix_sockets import UnixTransport, socket_path
 
 ABSENT = "ABSENT"
 FAILED_STATES = frozenset({"BACKOFF", "FATAL", "EXITED", "UNKNOWN"})
 _UP_STATES = frozenset({"STARTING", "RUNNING"})
 _RUNNING = 1  # supervisord's own statecode
-_CALL_SECONDS = 60.0
 _START_SECONDS = 20.0
-_STOP_SECONDS = 15.0  # more than any program is given
 _POLL_SECONDS = 0.02
-_LONGEST_SOCKET_PATH = 98  # of 107 bytes; supervisord adds its pid while it binds
 _NO_ANSWER = (OSError, http.client.HTTPException, xmlrpc.client.Error)
-_SHORT_FOLDERS = Path("/tmp")  # noqa: S108 - what is used in it is checked to be ours
 _PLAIN_PATH = re.compile(r"[\w/.@+=~ -]+")  # supervisord's files know no way to quote the others
 
 
@@ -114,7 +109,7 @@ class Supervisor:
                 with contextlib.suppress(*_NO_ANSWER):
                     self._call("stopAllProcesses")  # at once; `shutdown` alone: one a second
                     self._call("shutdown")
-                _end([daemon])
+                end([daemon])
             self._end_orphans()
 
     def ensure(self, program: Program) -> None:
@@ -178,7 +173,7 @@ class Supervisor:
         self._call("removeProcessGroup", name)
 
     def _call(self, method: str, *arguments: object) -> dict[str, object]:
-        transport = _UnixTransport(self._socket)
+        transport = UnixTransport(self._socket)
         with xmlrpc.client.ServerProxy("http://supervisor", transport=transport) as server:
             answer: dict[str, object] = getattr(server.supervisor, method)(*arguments)
         return answer
@@ -239,66 +234,10 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
     def _end_orphans(self) -> None:
         """Programs outlive a supervisord that was killed; the new one needs their ports."""
-        _end([process for process in psutil.process_iter() if self._is_mine(process)])
+        end([process for process in psutil.process_iter() if self._is_mine(process)])
 
     def _is_mine(self, process: psutil.Process) -> bool:
         try:
             return process.environ().get("SUPERVISOR_SERVER_URL") == f"unix://{self._socket}"
         except (psutil.Error, OSError):
             return False
-
-
-def socket_path(folder: Path, name: str) -> Path:
-    """Where a socket of this folder is: in it, or in a private short folder if it lies too deep.
-
-    The path of a unix socket has at most 107 bytes.
-    """
-    if len(os.fsencode(folder / name)) <= _LONGEST_SOCKET_PATH:
-        return folder / name
-    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
-    private = _SHORT_FOLDERS / f"build-executor-{os.getuid()}"
-    private.mkdir(mode=0o700, exist_ok=True)
-    status = private.lstat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise InvalidSettings(f"somebody else can write to {private}: remove it")
-    return private / f"{digest}-{name}"
-
-
-def _end(processes: Sequence[psutil.Process]) -> None:
-    for send in (psutil.Process.terminate, psutil.Process.kill):
-        for process in processes:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                send(process)
-        deadline = time.monotonic() + _STOP_SECONDS
-        while (processes := [p for p in processes if _lives(p)]) and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
-
-
-def _lives(process: psutil.Process) -> bool:
-    """A zombie is over; its new parent may take its time to notice."""
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_CALL_SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
-class _UnixTransport(xmlrpc.client.Transport):
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path = path
-
-    def make_connection(self, host: tuple[str, dict[str, str]] | str) -> http.client.HTTPConnection:
-        connection = _UnixConnection(self._path)
-        self._connection = host, connection  # where the base class looks for what to close
-        return connection

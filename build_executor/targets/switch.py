@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import build_executor
 from build_executor.errors import DeploymentFailed
 from build_executor.models import Value
-from build_executor.targets.supervisor import Program, Supervisor, socket_path
+from build_executor.targets.supervisor import Program, Supervisor
+from build_executor.targets.unix_sockets import socket_path
 
 _CALL_SECONDS = 5.0
 _START_SECONDS = 10.0

@@ -1,6 +1,5 @@
 """With a real supervisord: what it does on paper is not what this product depends on."""
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,10 +7,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from build_executor import command
 from build_executor.errors import DeploymentFailed, InvalidSettings
 from build_executor.targets import supervisor as supervisor_module
-from build_executor.targets.supervisor import ABSENT, Program, Supervisor, socket_path
+from build_executor.targets.processes import lives
+from build_executor.targets.supervisor import ABSENT, Program, Supervisor
 
 
 @pytest.fixture
@@ -87,7 +86,7 @@ def test_down_ends_all_programs_and_up_brings_them_back(
     supervisor.shut_down()
     supervisor.shut_down()
 
-    assert not any(supervisor_module._lives(process) for process in before)  # noqa: SLF001
+    assert not any(lives(process) for process in before)
     assert not supervisor.is_running()
 
     supervisor.start()
@@ -103,32 +102,8 @@ def test_programs_of_a_killed_supervisor_are_ended_before_they_start_again(
 
     supervisor.start()
 
-    assert not supervisor_module._lives(orphan)  # noqa: SLF001
+    assert not lives(orphan)
     assert len(processes(supervisor)) == 2
-
-
-def test_a_process_that_ignores_the_end_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supervisor_module, "_STOP_SECONDS", 0.2)
-    stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True)\n"
-    log = tmp_path / "log"
-    argv = (sys.executable, "-c", f"{stubborn}time.sleep(600)")
-    process = psutil.Process(command.start_detached(argv, log=log))
-    while not log.read_text():
-        pass
-
-    supervisor_module._end([process])  # noqa: SLF001
-
-    assert not supervisor_module._lives(process)  # noqa: SLF001
-
-
-def test_a_process_that_is_gone_does_not_live(tmp_path: Path) -> None:
-    child = command.start((sys.executable, "-c", "input()"), log=tmp_path / "log")
-    process = psutil.Process(child.pid)
-    command.stop(child)
-
-    assert not supervisor_module._lives(process)  # noqa: SLF001
 
 
 def test_forgetting_and_ending_what_never_ran_starts_nothing(tmp_path: Path) -> None:
@@ -168,29 +143,3 @@ def test_a_percent_sign_is_no_variable_in_a_program(tmp_path: Path) -> None:
 def test_a_folder_that_supervisord_cannot_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match="supervisord cannot read"):
         Supervisor(tmp_path / "semi;colon")
-
-
-def test_a_socket_of_a_deep_folder_gets_a_short_private_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supervisor_module, "_SHORT_FOLDERS", tmp_path)
-    deep = Path("/" + "d" * 100)
-
-    short = socket_path(deep, "supervisor.sock")
-
-    assert short == socket_path(deep, "supervisor.sock")
-    assert short != socket_path(deep / "e", "supervisor.sock")
-    assert short.parent.parent == tmp_path
-    assert short.parent.stat().st_mode & 0o777 == 0o700
-
-
-def test_a_short_folder_that_others_can_write_to_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supervisor_module, "_SHORT_FOLDERS", tmp_path)
-    folder = tmp_path / f"build-executor-{os.getuid()}"
-    folder.mkdir()
-    folder.chmod(0o777)
-
-    with pytest.raises(InvalidSettings, match="somebody else"):
-        socket_path(Path("/" + "d" * 100), "supervisor.sock")
