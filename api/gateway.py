@@ -6,7 +6,6 @@ request is repeated within its budget; when Prefect is away the answer is `Prefe
 
 import asyncio
 import logging
-import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 
 from api.errors import ApiError, NotRegistered, PrefectAway
+from api.patience import PatientTransport
 from api.runs import LogLine, Page, Resumption, Run, RunFilter, State, StateType, TaskRun, run_id
 
 if TYPE_CHECKING:
@@ -38,9 +38,6 @@ _BY_NAME: "ServerRoutes" = "/deployments/name/{flow_name}/{deployment_name}"
 _READ_SECONDS = 10
 _SCHEMA_ATTEMPTS = 20
 _SCHEMA_DELAY = 0.05
-_BUSY = frozenset({408, 429, 502, 503})
-_DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
-_WRITES = ("/create_flow_run", "/set_state", "/resume")
 
 _log = logging.getLogger(__name__)
 
@@ -55,37 +52,6 @@ class Refused(ApiError):
         _log.warning("%s: %s", message, text[:500])
 
 
-class _Patient(httpx.AsyncHTTPTransport):
-    """Repeats what Prefect was too busy for; says at once when nobody answers.
-
-    Prefect's client would wait 2, 4, 8, ... seconds for both.
-    """
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        seconds = 20.0 if request.url.path.endswith(_WRITES) else 5.0
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._until_served(request)
-        except (TimeoutError, httpx.TransportError) as error:
-            raise PrefectAway from error
-
-    async def _until_served(self, request: httpx.Request) -> httpx.Response:
-        delay, drops = 0.05, 0
-        while True:
-            try:
-                response = await super().handle_async_request(request)
-            except _DROPPED:
-                drops += 1
-                if drops == 3:  # noqa: PLR2004 - a kept-alive connection may be closed once or twice
-                    raise
-                continue
-            if response.status_code not in _BUSY:
-                return response
-            await response.aclose()
-            await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-            delay = min(delay * 2, 0.8)
-
-
 @asynccontextmanager
 async def open_gateway(api_url: str | None = None) -> AsyncIterator["Gateway"]:
     """A gateway to Prefect at `api_url` (default: Prefect's own setting); starts nothing."""
@@ -93,7 +59,7 @@ async def open_gateway(api_url: str | None = None) -> AsyncIterator["Gateway"]:
         api_url or PREFECT_API_URL.value() or DEFAULT_API_URL,
         auth_string=PREFECT_API_AUTH_STRING.value(),
         httpx_settings={
-            "transport": _Patient(limits=httpx.Limits(max_connections=32)),
+            "transport": PatientTransport(limits=httpx.Limits(max_connections=32)),
             "timeout": httpx.Timeout(_READ_SECONDS),
         },
     )
