@@ -1,3 +1,4 @@
+import asyncio
 import http.client
 import json
 import os
@@ -244,6 +245,44 @@ def test_a_client_waits_while_its_upstream_restarts(tmp_path: Path, state: Path)
             user.join()
 
     assert answers == ["back"]
+
+
+@pytest.fixture
+def early_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 3.11.4 a new connection is read even if `connection_made` has paused it."""
+
+    def start_reading(
+        transport: asyncio.Transport, descriptor: int, callback: Callable[[], None]
+    ) -> None:
+        if not transport.is_closing():
+            loop: Any = asyncio.get_running_loop()
+            loop._add_reader(descriptor, callback)  # noqa: SLF001 - as the transport itself does
+
+    monkeypatch.setattr("asyncio.selector_events._SelectorTransport._add_reader", start_reading)
+
+
+@pytest.mark.usefixtures("early_reader")
+def test_what_a_held_client_has_said_is_not_lost(tmp_path: Path, state: Path) -> None:
+    port, private = free_port(), free_port()
+    with running_forwarder(state, tmp_path / "a", hold_seconds=5):
+        admin = Admin(tmp_path / "a")
+        admin.point("shop", port, f"127.0.0.1:{private}")
+        with socket.create_connection(("127.0.0.1", port), 5) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            until(lambda: held(admin))
+
+            with upstream(says("back"), port=private):
+                assert client.recv(4096).endswith(b"back")
+
+
+def test_a_client_is_told_when_its_upstream_accepts_nobody(admin: Admin, port: int) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        address = full.getsockname()
+        with socket.create_connection(address, 5):  # fills its queue
+            admin.point("shop", port, f"127.0.0.1:{address[1]}")
+
+            with socket.create_connection(("127.0.0.1", port), 5) as client:
+                assert client.recv(4096).startswith(b"HTTP/1.1 503")
 
 
 def test_a_client_is_told_when_its_upstream_stays_away(admin: Admin, port: int) -> None:
