@@ -6,8 +6,8 @@ from build_executor.spec.bodies import response_shape
 from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Effect, Resource, Shape
 from build_executor.spec.drafts import Draft
+from build_executor.spec.kinds import Kind, wrapper_of
 from build_executor.spec.naming import pascal
-from build_executor.spec.resources import Kind, wrapper_of
 from build_executor.spec.shapes import is_type, nullable, object_of, properties
 
 

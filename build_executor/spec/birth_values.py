@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from build_executor.spec.contract import Assignment, Resource, Shape
 from build_executor.spec.drafts import Draft
 from build_executor.spec.instants import TOUCHED, moment
+from build_executor.spec.kinds import Kind
 from build_executor.spec.naming import singular, snake
-from build_executor.spec.resources import Kind
 from build_executor.spec.shapes import is_instant_name, is_type, properties
 from build_executor.spec.verbs import targets
 from build_executor.spec.zeros import zero_of

@@ -16,6 +16,8 @@ from build_executor.spec.entity_bodies import with_bodies
 from build_executor.spec.entity_components import entity_components
 from build_executor.spec.field_tables import read_field_tables
 from build_executor.spec.header import Header, read_header
+from build_executor.spec.kind_fields import find_kinds
+from build_executor.spec.kinds import Kind
 from build_executor.spec.markdown import Block, read_blocks
 from build_executor.spec.naming import pascal
 from build_executor.spec.openapi_document import Document, is_openapi, read_openapi
@@ -24,7 +26,7 @@ from build_executor.spec.operations import make_operations
 from build_executor.spec.places import find_collections, normal, segments
 from build_executor.spec.python_models import PythonModel, read_models
 from build_executor.spec.refusals import Refusal, refuse_unbuildable
-from build_executor.spec.resources import Kind, find_kinds, to_resource
+from build_executor.spec.resources import to_resource
 from build_executor.spec.routes import UDC_PATHS
 from build_executor.spec.shapes import object_of
 from build_executor.spec.sql_tables import read_tables

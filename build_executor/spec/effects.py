@@ -7,9 +7,9 @@ from build_executor.spec.classification import Classified
 from build_executor.spec.confirmations import answers_of
 from build_executor.spec.contract import Effect, Reference, Resource, Shape
 from build_executor.spec.drafts import Draft
+from build_executor.spec.kinds import Kind
 from build_executor.spec.naming import plural, snake
 from build_executor.spec.places import is_parameter, segments
-from build_executor.spec.resources import Kind
 from build_executor.spec.shapes import properties
 
 

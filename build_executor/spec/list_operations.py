@@ -16,11 +16,11 @@ from build_executor.spec.contract import (
 )
 from build_executor.spec.drafts import Draft
 from build_executor.spec.effects import parents_of
+from build_executor.spec.kinds import Kind
 from build_executor.spec.listing import counters_of, echoes_of, query_parameters, zeros_of
 from build_executor.spec.misfits import is_free
 from build_executor.spec.naming import pascal
 from build_executor.spec.new_operation import new_operation, path_parameters
-from build_executor.spec.resources import Kind
 from build_executor.spec.shapes import object_of, properties
 from build_executor.spec.workbench import Workbench
 

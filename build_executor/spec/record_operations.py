@@ -8,10 +8,11 @@ from build_executor.spec.contract import Effect, Note, Operation, Parameter, Res
 from build_executor.spec.drafts import Draft
 from build_executor.spec.effects import create_effect, parents_of
 from build_executor.spec.instants import touch
+from build_executor.spec.kinds import Kind
 from build_executor.spec.naming import snake
 from build_executor.spec.new_operation import id_parameter_of, new_operation, path_parameters, stub
 from build_executor.spec.request_components import named_request
-from build_executor.spec.resources import Kind, id_field_of
+from build_executor.spec.resources import id_field_of
 from build_executor.spec.shapes import nullable, object_of, properties
 from build_executor.spec.workbench import Workbench
 

@@ -10,9 +10,10 @@ from build_executor.spec.confirmations import answers_of
 from build_executor.spec.contract import Assignment, Effect, Resource, Shape
 from build_executor.spec.drafts import Draft
 from build_executor.spec.instants import TOUCHED, moment
+from build_executor.spec.kinds import DECISIONS, Kind
 from build_executor.spec.naming import snake
-from build_executor.spec.resources import DECISIONS, Kind, states_of
 from build_executor.spec.shapes import is_instant_name, is_type, properties
+from build_executor.spec.states import states_of
 from build_executor.spec.verbs import (
     alike,
     allowed_from,

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Auth, Note, Operation, Resource, Shape
+from build_executor.spec.kinds import Kind
 from build_executor.spec.python_models import PythonModel
-from build_executor.spec.resources import Kind
 
 _RESERVED_NAMES = frozenset(
     [
