@@ -2,13 +2,13 @@
 
 from build_executor.spec.answer_shapes import open_fields, record_answer, wrapper_in_answer
 from build_executor.spec.bodies import request_shape, response_shape
-from build_executor.spec.classification import Classified
 from build_executor.spec.confirmations import answers_of
 from build_executor.spec.contract import Assignment, Effect, Operation, Resource, Shape
 from build_executor.spec.kinds import Kind
 from build_executor.spec.new_operation import new_operation
 from build_executor.spec.request_components import named_request
 from build_executor.spec.shapes import object_of, properties, required
+from build_executor.spec.situation import Classified
 from build_executor.spec.workbench import Workbench
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 
 from build_executor.spec.bodies import response_shape
-from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Effect, Resource, Shape
 from build_executor.spec.drafts import Draft
 from build_executor.spec.kinds import Kind, wrapper_of
 from build_executor.spec.naming import pascal
 from build_executor.spec.shapes import is_type, nullable, object_of, properties
+from build_executor.spec.situation import Classified
 
 
 def open_fields(answer: Shape, known: Iterable[str]) -> Shape:

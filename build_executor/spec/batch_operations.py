@@ -5,11 +5,11 @@ from collections.abc import Iterable
 
 from build_executor.spec.answer_shapes import open_fields
 from build_executor.spec.bodies import response_shape
-from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Assignment, Effect, Operation, Resource, Shape
 from build_executor.spec.kinds import Kind
 from build_executor.spec.new_operation import new_operation, stub
 from build_executor.spec.shapes import is_array, is_type, object_of, properties
+from build_executor.spec.situation import Classified
 from build_executor.spec.workbench import Workbench
 
 

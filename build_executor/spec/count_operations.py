@@ -7,13 +7,13 @@ from pydantic import JsonValue
 
 from build_executor.spec.answer_shapes import open_fields
 from build_executor.spec.bodies import response_shape
-from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Assignment, Effect, Note, Operation, Resource, Shape
 from build_executor.spec.drafts import Draft
 from build_executor.spec.kinds import Kind
 from build_executor.spec.listing import counters_of, echoes_of
 from build_executor.spec.new_operation import id_parameter_of, new_operation, stub
 from build_executor.spec.shapes import object_of, properties
+from build_executor.spec.situation import Classified
 from build_executor.spec.workbench import Workbench
 
 _HEALTH = re.compile(r"/(?:health|healthz|healthcheck|ping)$")

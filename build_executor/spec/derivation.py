@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from build_executor.errors import SpecRefused
 from build_executor.spec.accounts import Accounts, demand_tokens, find_accounts
 from build_executor.spec.bodies import settle_all
-from build_executor.spec.classification import Classified, Situation, classify
+from build_executor.spec.classification import classify
 from build_executor.spec.contract import Auth, Contract, Note, Operation, Shape
 from build_executor.spec.drafts import Draft
 from build_executor.spec.endpoints import read_drafts
@@ -29,6 +29,7 @@ from build_executor.spec.refusals import Refusal, refuse_unbuildable
 from build_executor.spec.resources import to_resource
 from build_executor.spec.routes import UDC_PATHS
 from build_executor.spec.shapes import object_of
+from build_executor.spec.situation import Classified, Situation
 from build_executor.spec.sql_tables import read_tables
 from build_executor.spec.workbench import Workbench
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from build_executor.spec.birth_values import birth_values
-from build_executor.spec.classification import Classified
 from build_executor.spec.confirmations import answers_of
 from build_executor.spec.contract import Effect, Reference, Resource, Shape
 from build_executor.spec.drafts import Draft
@@ -11,6 +10,7 @@ from build_executor.spec.kinds import Kind
 from build_executor.spec.naming import plural, snake
 from build_executor.spec.places import is_parameter, segments
 from build_executor.spec.shapes import properties
+from build_executor.spec.situation import Classified
 
 
 def create_effect(

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import cast
 
-from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Note
 from build_executor.spec.drafts import Draft
 from build_executor.spec.naming import pascal, snake
 from build_executor.spec.places import Collection
 from build_executor.spec.python_models import PythonModel
+from build_executor.spec.situation import Classified
 from build_executor.spec.verbs import STATUS_NAMES
 
 _BY_SERVER = re.compile(r"^(?:.*_at|timestamp|created|updated|created_on|updated_on|id|uuid)$")

@@ -7,7 +7,6 @@ from pydantic import JsonValue
 
 from build_executor.spec.accounts import TOKEN_NAMES
 from build_executor.spec.bodies import best_model, request_shape, response_shape
-from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Shape
 from build_executor.spec.drafts import Draft
 from build_executor.spec.kinds import DECISIONS, Kind, wrapper_of
@@ -15,6 +14,7 @@ from build_executor.spec.naming import singular, snake
 from build_executor.spec.places import Collection, normal
 from build_executor.spec.python_models import PythonModel
 from build_executor.spec.shapes import merge, properties, required
+from build_executor.spec.situation import Classified
 from build_executor.spec.states import lacks_status
 from build_executor.spec.verbs import STATUS_NAMES
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Shape
 from build_executor.spec.drafts import Draft
 from build_executor.spec.naming import singular
 from build_executor.spec.places import Collection
 from build_executor.spec.python_models import PythonModel
 from build_executor.spec.shapes import is_type, properties
+from build_executor.spec.situation import Classified
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ import re
 
 from build_executor.spec.answer_shapes import declared_answer, open_fields
 from build_executor.spec.bodies import response_shape
-from build_executor.spec.classification import Classified
 from build_executor.spec.contract import (
     Counter,
     Effect,
@@ -22,6 +21,7 @@ from build_executor.spec.misfits import is_free
 from build_executor.spec.naming import pascal
 from build_executor.spec.new_operation import new_operation, path_parameters
 from build_executor.spec.shapes import object_of, properties
+from build_executor.spec.situation import Classified
 from build_executor.spec.workbench import Workbench
 
 _NEWEST = re.compile(r"newest|latest|recent|descending|reverse chronological")

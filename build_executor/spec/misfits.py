@@ -2,9 +2,9 @@
 
 from typing import cast
 
-from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Shape
 from build_executor.spec.shapes import is_array, is_type
+from build_executor.spec.situation import Classified
 
 _CHANGES = frozenset({"create", "replace", "update", "transition"})
 

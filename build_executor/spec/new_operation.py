@@ -3,12 +3,12 @@
 from typing import cast
 
 from build_executor.spec.bodies import request_shape
-from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Note, Operation, Parameter, Resource, Shape
 from build_executor.spec.drafts import Draft
 from build_executor.spec.naming import snake, unique_name
 from build_executor.spec.places import normal, segments
 from build_executor.spec.request_components import named_request
+from build_executor.spec.situation import Classified
 from build_executor.spec.workbench import Workbench
 
 _SUCCESS = {"create": 201, "delete": 204}

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from build_executor.spec.account_operations import make_account_operation
 from build_executor.spec.batch_operations import make_batch
-from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Operation
 from build_executor.spec.count_operations import make_count, make_count_of
 from build_executor.spec.list_operations import make_list
@@ -16,6 +15,7 @@ from build_executor.spec.record_operations import (
     make_field_read,
     make_record_operation,
 )
+from build_executor.spec.situation import Classified
 from build_executor.spec.stream_operations import make_stream
 from build_executor.spec.transition_operations import make_transition
 from build_executor.spec.workbench import Workbench

@@ -2,7 +2,6 @@
 
 from build_executor.spec.answer_shapes import open_fields, record_answer, wrapper_in_answer
 from build_executor.spec.bodies import request_shape, response_shape
-from build_executor.spec.classification import Classified
 from build_executor.spec.confirmations import answers_of
 from build_executor.spec.contract import Effect, Note, Operation, Parameter, Resource, Shape
 from build_executor.spec.drafts import Draft
@@ -14,6 +13,7 @@ from build_executor.spec.new_operation import id_parameter_of, new_operation, pa
 from build_executor.spec.request_components import named_request
 from build_executor.spec.resources import id_field_of
 from build_executor.spec.shapes import nullable, object_of, properties
+from build_executor.spec.situation import Classified
 from build_executor.spec.workbench import Workbench
 
 

@@ -1,10 +1,10 @@
 """Request bodies as components, so that each has a name in the generated code."""
 
-from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Shape
 from build_executor.spec.naming import pascal, unique_name
 from build_executor.spec.places import segments
 from build_executor.spec.shapes import BOUNDS, is_type, properties
+from build_executor.spec.situation import Classified
 from build_executor.spec.workbench import Workbench
 
 

@@ -1,11 +1,11 @@
 """Streams: what is sent over a WebSocket concerns a record, or the whole service."""
 
-from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Effect, Operation, Resource
 from build_executor.spec.drafts import Draft
 from build_executor.spec.kinds import Kind
 from build_executor.spec.new_operation import new_operation
 from build_executor.spec.places import segments
+from build_executor.spec.situation import Classified
 from build_executor.spec.workbench import Workbench
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
-from build_executor.spec.classification import Classified
 from build_executor.spec.confirmations import answers_of
 from build_executor.spec.contract import Assignment, Effect, Resource, Shape
 from build_executor.spec.drafts import Draft
@@ -13,6 +12,7 @@ from build_executor.spec.instants import TOUCHED, moment
 from build_executor.spec.kinds import DECISIONS, Kind
 from build_executor.spec.naming import snake
 from build_executor.spec.shapes import is_instant_name, is_type, properties
+from build_executor.spec.situation import Classified
 from build_executor.spec.states import states_of
 from build_executor.spec.verbs import (
     alike,

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from build_executor.spec.answer_shapes import record_answer, wrapper_in_answer
 from build_executor.spec.bodies import request_shape
-from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Effect, Note, Operation, Resource
 from build_executor.spec.effects import parents_of
 from build_executor.spec.kinds import Kind
 from build_executor.spec.new_operation import new_operation, stub
 from build_executor.spec.request_components import named_request
+from build_executor.spec.situation import Classified
 from build_executor.spec.transition_effects import transition_effect
 from build_executor.spec.verbs import changes_state
 from build_executor.spec.workbench import Workbench

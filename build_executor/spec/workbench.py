@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from build_executor.spec.classification import Classified
 from build_executor.spec.contract import Auth, Note, Operation, Resource, Shape
 from build_executor.spec.kinds import Kind
 from build_executor.spec.python_models import PythonModel
+from build_executor.spec.situation import Classified
 
 _RESERVED_NAMES = frozenset(
     [
