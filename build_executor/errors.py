@@ -8,6 +8,8 @@ BuildExecutorError
 ├── SpecRefused               the SPEC was read, but it does not describe one HTTP service
 ├── UnsafeArchive             an archive holds something else than a modest number of plain files
 ├── DeployLocked              somebody else is deploying this service
+├── ModelUnavailable          no language model of the list can be asked
+├── CostCeilingReached        the next answer of a language model could cost more than is left
 └── PhaseFailed               a phase of a build failed; carries the product specification's state
     ├── GenerationFailed      failed_code_generation
     ├── BuildFailed           failed_build
@@ -82,6 +84,14 @@ class UnsafeArchive(BuildExecutorError):
 
 class DeployLocked(BuildExecutorError):
     """The deploy lock of this service is held by a living owner."""
+
+
+class ModelUnavailable(BuildExecutorError):
+    """Every model is gone, the key is not accepted, or nobody answers after all retries."""
+
+
+class CostCeilingReached(BuildExecutorError):
+    """The call was not made: its worst case would pass the ceiling of the build or of the day."""
 
 
 class PhaseFailed(BuildExecutorError):
