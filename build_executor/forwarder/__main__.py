@@ -1,6 +1,8 @@
 """Forward until SIGTERM; admin commands are JSON lines on a unix socket.
 
-    {"do": "point", "service": s, "port": n, "upstream": "host:port", "release": s, "fence": n}
+    {"do": "point", "service": s, "port": n, "upstream": "host:port", "release": s, "fence": n,
+     "candidate": null or {"upstream": "host:port", "release": s, "share": percent,
+                           "header": [name, value], "cookie": [name, value], "preview_port": n}}
     {"do": "remove", "service": s, "fence": n}
     {"do": "drain", "upstream": "host:port", "seconds": n}
     {"do": "status"}
@@ -20,8 +22,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from build_executor.forwarder.table import Forwarder, Refused, Route
+from build_executor.forwarder.routes import Refused, Route
+from build_executor.forwarder.table import Forwarder
 
+PUBLIC_HOST = "127.0.0.1"
 _HOLD_SECONDS = 3.0  # a crashed service is back after 1 to 2
 
 
@@ -50,11 +54,17 @@ async def _obey(switch: Forwarder, command: Mapping[str, Any]) -> dict[str, Any]
 
 
 async def serve(
-    state: Path, admin: Path, stopped: asyncio.Event, *, hold_seconds: float = _HOLD_SECONDS
+    state: Path,
+    admin: Path,
+    stopped: asyncio.Event,
+    *,
+    host: str = PUBLIC_HOST,
+    hold_seconds: float = _HOLD_SECONDS,
 ) -> None:
     """Restore the table, forward, and obey the admin until `stopped` is set.
 
-    A client is held for `hold_seconds` while its upstream refuses connections.
+    Public ports are opened on `host`. A client is held for `hold_seconds` while its upstream
+    refuses connections.
     """
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -64,7 +74,7 @@ async def serve(
                 await writer.drain()
         writer.close()
 
-    switch = Forwarder(state, hold_seconds=hold_seconds)
+    switch = Forwarder(state, hold_seconds=hold_seconds, host=host)
     switch.restore()
     _remove(admin)
     server = await asyncio.start_unix_server(converse, admin)
@@ -80,21 +90,21 @@ def _remove(admin: Path) -> None:
     admin.unlink(missing_ok=True)
 
 
-async def _serve_until_terminated(state: Path, admin: Path) -> None:
+async def _serve_until_terminated(state: Path, admin: Path, host: str) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    await serve(state, admin, stopped)
+    await serve(state, admin, stopped, host=host)
 
 
-def main(state: Path, admin: Path) -> None:
+def main(state: Path, admin: Path, host: str = PUBLIC_HOST) -> None:
     """Serve as the only process of this state file: the one before it has to end first."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     os.umask(0o077)
     with state.with_name(f"{state.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        asyncio.run(_serve_until_terminated(state, admin))
+        asyncio.run(_serve_until_terminated(state, admin, host))
 
 
 if __name__ == "__main__":  # pragma: no cover - what `python -m` runs
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

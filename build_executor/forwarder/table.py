@@ -1,60 +1,31 @@
 """Which service is reached by which public port, and where its connections go.
 
 A route is one pointer; new connections follow it at once. The table is written before it takes
-effect, by rename and with the one before it as a spare, and each entry is read back on its own: a
-damaged file must not cost every service its address.
+effect.
 """
 
 import asyncio
-import contextlib
-import json
 import os
 import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 from build_executor.forwarder.connection import RETRY_SECONDS, Connection, Side
+from build_executor.forwarder.routes import Refused, Route, read_table, write_table
 
-_PUBLIC_HOST = "127.0.0.1"
 _BACKLOG = 1024
 _REBIND_SECONDS = 0.2
 
 
-class Refused(Exception):
-    """What was asked for cannot be done; the text says why."""
-
-
-class Route(NamedTuple):
-    """The pointer of one service. `fence` is the number of the deploy lock that set it."""
-
-    port: int
-    upstream: str
-    release: str
-    fence: int
-
-    @classmethod
-    def read(cls, entry: Mapping[str, Any]) -> Self:
-        """The route in a request or in the state file; Refused if it is none."""
-        try:
-            return cls(
-                port=int(entry["port"]),
-                upstream=str(entry["upstream"]),
-                release=str(entry["release"]),
-                fence=int(entry["fence"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise Refused(f"not a route: {error!r}") from error
-
-
 class Forwarder:
-    """The routing table with its listeners and connections."""
+    """The routing table with its listeners and connections; public ports are those of `host`."""
 
-    def __init__(self, state: Path, *, hold_seconds: float) -> None:
-        self._state, self._hold_seconds = state, hold_seconds
+    def __init__(self, state: Path, *, hold_seconds: float, host: str) -> None:
+        self._state, self._hold_seconds, self._host = state, hold_seconds, host
         self._routes: dict[str, Route] = {}
         self._fences: dict[str, int] = {}
         self._listeners: dict[str, tuple[int, asyncio.Server]] = {}
@@ -72,7 +43,7 @@ class Forwarder:
         return {
             "pid": os.getpid(),
             "routes": {
-                service: {**route._asdict(), "listening": service in self._listeners}
+                service: {**route.entry(), "listening": service in self._listeners}
                 for service, route in self._routes.items()
             },
             "in_flight": dict(Counter(c.upstream for c in self._connections if c.upstream)),
@@ -144,7 +115,7 @@ class Forwarder:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((_PUBLIC_HOST, port))
+            listener.bind((self._host, port))
             return await asyncio.get_running_loop().create_server(
                 lambda: self._accept(service), sock=listener, backlog=_BACKLOG
             )
@@ -180,43 +151,3 @@ class Forwarder:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def read_table(state: Path) -> tuple[dict[str, Route], dict[str, int]]:
-    """The routes and fences of the state file, or of its spare if it is damaged."""
-    for path in (state, _spare(state)):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            table = json.loads(path.read_bytes())
-            fences = {str(name): int(fence) for name, fence in table["fences"].items()}
-            return _readable(table["routes"]), fences
-    return {}, {}
-
-
-def write_table(state: Path, routes: Mapping[str, Route], fences: Mapping[str, int]) -> None:
-    """Put the table in the state file's place, durably; what was there becomes the spare."""
-    temporary = state.with_name(f"{state.name}.new")
-    table = {"routes": {name: r._asdict() for name, r in routes.items()}, "fences": dict(fences)}
-    with temporary.open("w") as stream:
-        json.dump(table, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    if state.exists():
-        link = state.with_name(f"{state.name}.link")
-        link.unlink(missing_ok=True)
-        link.hardlink_to(state)
-        link.replace(_spare(state))
-    temporary.replace(state)
-
-
-def _readable(entries: Mapping[str, Any]) -> dict[str, Route]:
-    routes = {}
-    for service, entry in entries.items():
-        try:
-            routes[service] = Route.read(entry)
-        except Refused as refused:
-            print(f"{service}: {refused}", file=sys.stderr, flush=True)  # noqa: T201 - its log
-    return routes
-
-
-def _spare(state: Path) -> Path:
-    return state.with_name(f"{state.name}.previous")

@@ -1,21 +1,28 @@
 """Who owns the public ports of a target: a small protocol, and the embedded switch's client."""
 
-import json
-import socket
-import sys
-import time
-from pathlib import Path
 from typing import Any, Protocol
 
-import build_executor
+from pydantic import Field
+
 from build_executor.errors import DeploymentFailed
 from build_executor.models import Value
-from build_executor.targets.supervisor import Program, Supervisor
-from build_executor.targets.unix_sockets import socket_path
 
 _CALL_SECONDS = 5.0
-_START_SECONDS = 10.0
-_POLL_SECONDS = 0.02
+
+
+class Candidate(Value):
+    """A second release of a route, and which of its new connections go there.
+
+    `share` is their percentage (canary); `header` and `cookie` are a name and a value that a
+    connection's first request has (A/B); `preview_port` is a public port of its own (blue-green).
+    """
+
+    upstream: str
+    release: str
+    share: int = Field(default=0, ge=0, le=99)
+    header: tuple[str, str] | None = None
+    cookie: tuple[str, str] | None = None
+    preview_port: int | None = None
 
 
 class Route(Value):
@@ -29,6 +36,17 @@ class Route(Value):
     upstream: str
     release: str
     fence: int
+    candidate: Candidate | None = None
+
+
+class Counts(Value):
+    """What an upstream made of its requests since the switch started.
+
+    `failed` are answers of 500 and more, requests without an answer, and refused connections.
+    """
+
+    answered: int = 0
+    failed: int = 0
 
 
 class Switch(Protocol):
@@ -42,7 +60,11 @@ class Switch(Protocol):
         ...
 
     def point(self, route: Route) -> None:
-        """Send new connections there; the others stay where they are."""
+        """Send new connections there; the others stay where they are.
+
+        It replaces the whole route at once: a candidate is promoted by making it the upstream of a
+        route without one.
+        """
         ...
 
     def remove(self, service: str, fence: int) -> None:
@@ -53,19 +75,38 @@ class Switch(Protocol):
         """Return when nobody waits for an answer of `upstream` any more, or time is over."""
         ...
 
+    def counts(self, upstream: str) -> Counts:
+        """How `upstream` has answered; compare two of them, they begin anew with the switch."""
+        ...
+
+
+class SwitchProcess(Protocol):
+    """The forwarder, wherever it is kept running."""
+
+    def exists(self) -> bool:
+        """Whether it was ever started: if not, it has no routes."""
+        ...
+
+    def ensure_running(self) -> None:
+        """Return when it answers; DeploymentFailed if it does not come up."""
+        ...
+
+    def ask(self, command: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Its answer to one admin command, `ok` in it; DeploymentFailed if it has none."""
+        ...
+
 
 class EmbeddedSwitch:
-    """The forwarder process under the target's supervisor; started when first needed."""
+    """The forwarder as a switch; it is started when first needed."""
 
-    def __init__(self, folder: Path, supervisor: Supervisor) -> None:
-        self._folder, self._supervisor = folder, supervisor
-        self._admin = socket_path(folder, "admin.sock")
+    def __init__(self, process: SwitchProcess) -> None:
+        self._process = process
 
     def routes(self) -> dict[str, Route]:
         """What is routed now; the switch is started if it ever had a route."""
-        if not self._state.exists():
+        if not self._process.exists():
             return {}
-        self._ensure_running()
+        self._process.ensure_running()
         answer = self._order({"do": "status"})
         return {
             service: Route(
@@ -77,7 +118,7 @@ class EmbeddedSwitch:
 
     def point(self, route: Route) -> None:
         """Send new connections there."""
-        self._ensure_running()
+        self._process.ensure_running()
         self._order({"do": "point", **route.model_dump()})
 
     def remove(self, service: str, fence: int) -> None:
@@ -91,60 +132,14 @@ class EmbeddedSwitch:
             command = {"do": "drain", "upstream": upstream, "seconds": seconds}
             self._order(command, seconds + _CALL_SECONDS)
 
-    @property
-    def _state(self) -> Path:
-        return self._folder / "routes.json"
+    def counts(self, upstream: str) -> Counts:
+        """How `upstream` has answered since the switch started."""
+        if not self._process.exists():
+            return Counts()
+        return Counts(**self._order({"do": "status"})["counts"].get(upstream, {}))
 
-    def _program(self) -> Program:
-        root = Path(build_executor.__file__).parent.parent
-        return Program(
-            name="switch",
-            argv=(
-                sys.executable,
-                "-S",
-                "-m",
-                "build_executor.forwarder",
-                str(self._state),
-                str(self._admin),
-            ),
-            directory=self._folder,
-            environment={"PYTHONPATH": str(root)},
-            log=self._folder / "switch.log",
-            stop_seconds=5,
-            is_first=True,
-        )
-
-    def _ensure_running(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._supervisor.ensure(self._program())
-        deadline = time.monotonic() + _START_SECONDS
-        while not self._answers():
-            if time.monotonic() > deadline:
-                raise DeploymentFailed(f"the switch does not start: see {self._folder}/switch.log")
-            time.sleep(_POLL_SECONDS)
-
-    def _answers(self) -> bool:
-        try:
-            return bool(self._ask({"do": "status"})["ok"])
-        except OSError:
-            return False
-
-    def _order(self, command: dict[str, Any], timeout: float = _CALL_SECONDS) -> dict[str, Any]:
-        try:
-            answer = self._ask(command, timeout)
-        except OSError as error:
-            raise DeploymentFailed(f"the switch does not answer: {error}") from error
+    def _order(self, command: dict[str, Any], seconds: float = _CALL_SECONDS) -> dict[str, Any]:
+        answer = self._process.ask(command, seconds)
         if not answer["ok"]:
             raise DeploymentFailed(f"the switch refuses: {answer['error']}")
-        return answer
-
-    def _ask(self, command: dict[str, Any], timeout: float = _CALL_SECONDS) -> dict[str, Any]:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(timeout)
-            connection.connect(str(self._admin))
-            connection.sendall(json.dumps(command).encode() + b"\n")
-            with connection.makefile("rb") as answers:
-                answer: dict[str, Any] = json.loads(answers.readline() or b"null") or {}
-        if "ok" not in answer:
-            raise ConnectionResetError("it ended before it answered")
         return answer

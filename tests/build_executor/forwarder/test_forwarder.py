@@ -15,7 +15,7 @@ import pytest
 
 from build_executor.forwarder.__main__ import main
 from build_executor.forwarder.connection import announce_close
-from build_executor.forwarder.table import Route, read_table, write_table
+from build_executor.forwarder.routes import Route, read_table, write_table
 from build_executor.targets.ports import is_free
 from tests.fakes.forwarder import running_forwarder, says, upstream
 from tests.ports import free_port

@@ -1,13 +1,23 @@
+import json
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from build_executor.errors import DeploymentFailed
-from build_executor.targets import switch as switch_module
-from build_executor.targets.switch import EmbeddedSwitch, Route
+from build_executor import command
+from build_executor.errors import CommandFailed, DeploymentFailed
+from build_executor.targets import switch_process
+from build_executor.targets.switch import Counts, EmbeddedSwitch, Route
+from build_executor.targets.switch_process import (
+    LocalSwitchProcess,
+    asking_argv,
+    forwarder_argv,
+    forwarder_files,
+)
 from tests.fakes.forwarder import running_forwarder
 from tests.fakes.supervisor import FakeSupervisor
 from tests.ports import free_port
@@ -20,7 +30,7 @@ def supervisor() -> FakeSupervisor:
 
 @pytest.fixture
 def switch(tmp_path: Path, supervisor: FakeSupervisor) -> EmbeddedSwitch:
-    return EmbeddedSwitch(tmp_path, supervisor)  # type: ignore[arg-type]
+    return EmbeddedSwitch(LocalSwitchProcess(tmp_path, supervisor))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -37,6 +47,7 @@ def test_a_switch_that_never_had_a_route_is_not_started(
     switch: EmbeddedSwitch, supervisor: FakeSupervisor
 ) -> None:
     assert switch.routes() == {}
+    assert switch.counts("127.0.0.1:1") == Counts()
     switch.remove("shop", 1)
     switch.drain("127.0.0.1:1", 1)
 
@@ -71,7 +82,7 @@ def test_what_the_switch_refuses_is_an_error(switch: EmbeddedSwitch) -> None:
 def test_a_switch_that_does_not_come_up_is_an_error(
     switch: EmbeddedSwitch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(switch_module, "_START_SECONDS", 0.05)
+    monkeypatch.setattr(switch_process, "_START_SECONDS", 0.05)
 
     with pytest.raises(DeploymentFailed, match="the switch does not start"):
         switch.point(route(free_port()))
@@ -96,3 +107,34 @@ def test_a_switch_that_ends_in_the_middle_is_an_error(
         with pytest.raises(DeploymentFailed, match="the switch does not answer: it ended"):
             switch.point(route(free_port()))
         dying.join()
+
+
+# -- on another machine
+
+
+@pytest.mark.full
+def test_the_files_that_are_sent_elsewhere_are_all_that_it_needs(tmp_path: Path) -> None:
+    for name, content in forwarder_files().items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    state, admin, question = (tmp_path / name for name in ("routes.json", "a", "question"))
+    shop = {**route(free_port()).model_dump(), "candidate": None}
+    question.write_text(json.dumps({"do": "point", **shop}))
+
+    def ask() -> Any:  # noqa: ANN401 - JSON
+        argv = asking_argv(sys.executable, str(admin), 5)
+        reading = ("sh", "-c", 'exec "$@" <question', "sh", *argv)
+        return json.loads(command.run(reading, timeout=20, cwd=tmp_path).output)
+
+    forwarder = forwarder_argv(sys.executable, str(state), str(admin), "127.0.0.2")
+    process = command.start(forwarder, log=tmp_path / "log", cwd=tmp_path)
+    try:
+        while not admin.exists():
+            assert process.poll() is None, (tmp_path / "log").read_text()
+
+        assert ask() == {"ok": True}
+        assert socket.create_connection(("127.0.0.2", shop["port"]), 5).close() is None
+    finally:
+        command.stop(process)
+    with pytest.raises(CommandFailed, match="no answer: "):
+        ask()
