@@ -35,7 +35,7 @@ class Candidate(NamedTuple):
 
     @classmethod
     def read(cls, entry: Mapping[str, Any]) -> Self:
-        """The candidate in a request or in the state file; ValueError and the like if it is none."""
+        """The candidate in a request or in the state file; ValueError if it is none."""
         share, preview = int(entry.get("share", 0)), entry.get("preview_port")
         if not 0 <= share < _ALL:
             raise ValueError(f"a share of {share} percent")

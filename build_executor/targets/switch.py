@@ -136,7 +136,7 @@ class EmbeddedSwitch:
         """How `upstream` has answered since the switch started."""
         if not self._process.exists():
             return Counts()
-        return Counts(**self._order({"do": "status"})["counts"].get(upstream, {}))
+        return Counts(**self._order({"do": "status"}).get("counts", {}).get(upstream, {}))
 
     def _order(self, command: dict[str, Any], seconds: float = _CALL_SECONDS) -> dict[str, Any]:
         answer = self._process.ask(command, seconds)
