@@ -23,7 +23,8 @@ from build_executor.models import (
 )
 from build_executor.phases import Phase
 from build_executor.targets.state import InstalledRelease, ServiceState
-from build_executor.targets.target import Ledger, Target
+from build_executor.targets.store import Ledger
+from build_executor.targets.target import Target
 
 Gate = Callable[[str], tuple[Check, ...]]
 
@@ -118,17 +119,16 @@ def _go_live(release: Release, target: Target, ledger: Ledger, gate: Gate) -> De
     _pass(gate(private_url), release, private_url)
     report_progress(Phase.DEPLOYMENT, 80, f"{release.id} passed the gate")
     ledger.record(ledger.state.about_to_switch(release.id))
-    address = target.switch(service, release.id, port)
-    ledger.record(ledger.state.switched(release.id, address.url))
-    report_progress(Phase.DEPLOYMENT, 100, f"{release.id} is live at {address.url}")
+    url = target.switch(service, release.id, port)
+    ledger.record(ledger.state.switched(release.id, url))
+    report_progress(Phase.DEPLOYMENT, 100, f"{release.id} is live at {url}")
     return Deployment(
         target=target.name,
         service=service,
         release_id=release.id,
         build_id=release.build_id,
-        url=address.url,
+        url=url,
         previous=installed.replaced,
-        availability=address.availability,
     )
 
 
@@ -244,11 +244,11 @@ def _moved(release: InstalledRelease, target: Target, ledger: Ledger) -> Service
     try:
         target.start(service, release.id)
         ledger.record(ledger.state.about_to_switch(release.id))
-        address = target.switch(service, release.id, release.port)
+        url = target.switch(service, release.id, release.port)
     except DeploymentFailed as error:
         _log.warning("cannot move %s to %s: %s", service, release.id, error)
         return None
-    return ledger.state.switched(release.id, address.url)
+    return ledger.state.switched(release.id, url)
 
 
 def _retire_superseded(target: Target, ledger: Ledger) -> None:

@@ -108,6 +108,7 @@ class Availability(Value):
     requests: int
     failed: int
     longest_gap_ms: float = Field(description="between two answers, in milliseconds")
+    p99_ms: float = Field(default=0, description="99 of 100 answers took no longer")
 
 
 class Deployment(Value):
@@ -120,7 +121,7 @@ class Deployment(Value):
     url: str = Field(description="the public address, without a trailing slash")
     previous: str | None = Field(default=None, description="id of the release it replaced")
     availability: Availability | None = Field(
-        default=None, description="of the switch; None if nothing was live before"
+        default=None, description="from just before the switch to the end of the guard"
     )
 
 
@@ -161,6 +162,18 @@ class BuildRecord(Value):
     spec_digest: str | None = Field(default=None, description="SHA-256 of the SPEC, hexadecimal")
 
 
+class RollbackProof(Value):
+    """What was read through the public address after a roll-back; nothing in it is assumed."""
+
+    release: str = Field(description="the version marker that every counted answer carried")
+    url: str
+    good_answers: int = Field(description="how many came one after the other, without a bad one")
+    checks: tuple[Check, ...] = Field(default=(), description="the contract, asked again")
+    availability: Availability | None = Field(
+        default=None, description="of the whole roll-back; None if nothing answered before"
+    )
+
+
 class RollbackReport(Value):
     """What a roll-back did and found; the rollback endpoint answers with its first fields."""
 
@@ -170,3 +183,22 @@ class RollbackReport(Value):
     service: str | None = None
     live_release: str | None = None
     detail: str = ""
+    proof: RollbackProof | None = Field(default=None, description="None if nothing is live")
+
+
+class Usage(Value):
+    """The tokens that were billed; thinking counts as output."""
+
+    input_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_read_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Both together."""
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
+            cache_read_tokens=self.cache_read_tokens + other.cache_read_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+        )

@@ -1,17 +1,25 @@
-"""Where releases run: a shell (local) x a runtime (supervised process) x a switch (embedded)."""
+"""Where releases run: a store x a runtime x a switch, on this machine or on others."""
 
 from build_executor.errors import InvalidSettings
 from build_executor.settings import Settings
 from build_executor.targets.local import LocalTarget
 from build_executor.targets.target import Target
 
-__all__ = ["Target", "open_target"]
+__all__ = ["Target", "open_target", "open_targets"]
 
 
-def open_target(name: str, settings: Settings) -> Target:
-    """The target of this name; InvalidSettings if there is none or it is not configured."""
+def open_targets(name: str, settings: Settings) -> tuple[Target, ...]:
+    """The hosts of this target, which always run the same release.
+
+    InvalidSettings if there is no target of this name, or it is not configured.
+    """
     if name == "local":
-        return LocalTarget(settings.services, keep_releases=settings.keep_releases)
+        return (LocalTarget(settings.services, keep_releases=settings.keep_releases),)
     if name == "production":
         raise InvalidSettings("the target `production` is not configured: deploy to `local`")
     raise InvalidSettings(f"no target of this name: `{name}`; there are `local`, `production`")
+
+
+def open_target(name: str, settings: Settings) -> Target:
+    """The first host of this target; see `open_targets`."""
+    return open_targets(name, settings)[0]

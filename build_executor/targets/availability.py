@@ -25,6 +25,7 @@ class Watch:
         self._stop = threading.Event()
         self._asked = threading.Semaphore(0)
         self._answered: list[float] = []
+        self._seconds: list[float] = []
         self._requests = 0
 
     def __enter__(self) -> Self:
@@ -50,13 +51,21 @@ class Watch:
             requests=self._requests,
             failed=self._requests - len(self._answered),
             longest_gap_ms=round(1000 * max((b - a for a, b in pairs), default=0.0), 1),
+            p99_ms=round(1000 * _p99(self._seconds), 1),
         )
 
     def _ask(self) -> None:
         while not self._stop.is_set():
+            began = time.monotonic()
             found = release_at(self._url)
             self._requests += 1
             if found is not None:
                 self._answered.append(time.monotonic())
+                self._seconds.append(self._answered[-1] - began)
             self._asked.release()
             self._stop.wait(_PAUSE_SECONDS)
+
+
+def _p99(seconds: list[float]) -> float:
+    """The time within which 99 of 100 were answered; 0 without any."""
+    return sorted(seconds)[-max(1, len(seconds) // 100)] if seconds else 0.0

@@ -113,6 +113,10 @@ class ReleaseStore:
             finally:
                 lock.truncate(0)
 
+    def is_installed(self, service: str, release_id: str) -> bool:
+        """Whether this release is there, whole."""
+        return self.folder(service, release_id).exists()
+
     def install(self, release: Release) -> None:
         """Unpack archive and environment, and put them in place by rename.
 

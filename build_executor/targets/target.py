@@ -1,38 +1,20 @@
 """Where a release runs, as the deployment algorithm sees it: one small protocol.
 
-Implementations combine a shell, a runtime and a switch. Every verb may be repeated: what is
-already so is left alone, which is how a killed deployment is finished or undone by another process.
+Implementations combine a store, a runtime and a switch (targets/host.py). Every verb may be
+repeated: what is already so is left alone, which is how a killed deployment is finished or undone
+by another process.
 """
 
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from build_executor.models import Availability, Release, Value
+from build_executor.models import Release
 from build_executor.targets.state import ServiceState
-
-
-class PublicAddress(Value):
-    """Where users meet a service, and what they met while it was moved there."""
-
-    url: str
-    availability: Availability | None = None
-
-
-class Ledger(Protocol):
-    """The state of one service, for as long as its deploy lock is held."""
-
-    @property
-    def state(self) -> ServiceState:
-        """What was recorded last."""
-        ...
-
-    def record(self, state: ServiceState) -> None:
-        """Keep `state`, whole or not at all; refused (DeployLocked) if the lock was lost."""
-        ...
+from build_executor.targets.store import Ledger
 
 
 class Target(Protocol):
-    """A place where releases of services are installed, run and given traffic.
+    """One host where releases of services are installed, run and given traffic.
 
     Verbs raise DeploymentFailed when they cannot do what they promise.
     """
@@ -60,11 +42,23 @@ class Target(Protocol):
         ...
 
     def start(self, service: str, release_id: str) -> str:
-        """The private address of the running release, once it answers with its own marker."""
+        """The private address (URL) of the running release, once it answers with its marker."""
         ...
 
-    def switch(self, service: str, release_id: str, port: int) -> PublicAddress:
-        """Move the public port to this release; returns once it answers there."""
+    def complaint(self, service: str, release_id: str) -> str | None:
+        """What is wrong with the running instance: its process ended, or ended since `start`."""
+        ...
+
+    def offer(self, service: str, release_id: str, port: int, share: int) -> None:
+        """Give this release `share` percent of the new connections; the live one has the others."""
+        ...
+
+    def withdraw(self, service: str) -> None:
+        """Give all new connections to the live release; nothing happens if none was offered."""
+        ...
+
+    def switch(self, service: str, release_id: str, port: int) -> str:
+        """Move the public port to this release; its public URL, once it answers there."""
         ...
 
     def stop(self, service: str, release_id: str) -> None:

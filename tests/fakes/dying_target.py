@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from build_executor.models import Release
 from build_executor.targets.state import ServiceState
-from build_executor.targets.target import Ledger, PublicAddress, Target
+from build_executor.targets.store import Ledger
+from build_executor.targets.target import Target
 
 
 @dataclass
@@ -56,7 +57,18 @@ class DyingTarget:
         with self._step("start"):
             return self.target.start(service, release_id)
 
-    def switch(self, service: str, release_id: str, port: int) -> PublicAddress:
+    def complaint(self, service: str, release_id: str) -> str | None:
+        return self.target.complaint(service, release_id)
+
+    def offer(self, service: str, release_id: str, port: int, share: int) -> None:
+        with self._step("offer"):
+            self.target.offer(service, release_id, port, share)
+
+    def withdraw(self, service: str) -> None:
+        with self._step("withdraw"):
+            self.target.withdraw(service)
+
+    def switch(self, service: str, release_id: str, port: int) -> str:
         with self._step("switch"):
             return self.target.switch(service, release_id, port)
 

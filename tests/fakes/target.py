@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from build_executor.errors import DeployLocked, DeploymentFailed
 from build_executor.models import Release
 from build_executor.targets.state import ServiceState
-from build_executor.targets.target import PublicAddress
 
 
 class Killed(BaseException):
@@ -47,6 +46,7 @@ class FakeTarget:
     installed: set[tuple[str, str]] = field(default_factory=set)
     running: set[tuple[str, str]] = field(default_factory=set)
     routes: dict[str, str] = field(default_factory=dict)
+    offered: dict[str, tuple[str, int]] = field(default_factory=dict)
     archived: set[tuple[str, str]] = field(default_factory=set)
     holders: dict[str, str] = field(default_factory=dict)
 
@@ -97,12 +97,26 @@ class FakeTarget:
             self.running.add((service, release_id))
         return f"http://127.0.0.1/{service}/{release_id}"
 
-    def switch(self, service: str, release_id: str, port: int) -> PublicAddress:
+    def complaint(self, service: str, release_id: str) -> str | None:
+        return None if (service, release_id) in self.running else "it does not run"
+
+    def offer(self, service: str, release_id: str, port: int, share: int) -> None:
+        with self.step(f"offer {release_id} {share}"):
+            if (service, release_id) not in self.running or service not in self.routes:
+                raise DeploymentFailed(f"{release_id} does not answer on port {port}")
+            self.offered[service] = (release_id, share)
+
+    def withdraw(self, service: str) -> None:
+        with self.step("withdraw"):
+            self.offered.pop(service, None)
+
+    def switch(self, service: str, release_id: str, port: int) -> str:
         with self.step(f"switch {release_id}"):
             if (service, release_id) not in self.running:
                 raise DeploymentFailed(f"{release_id} does not answer")
             self.routes[service] = release_id
-        return PublicAddress(url=f"http://127.0.0.1:{port}")
+            self.offered.pop(service, None)
+        return f"http://127.0.0.1:{port}"
 
     def stop(self, service: str, release_id: str) -> None:
         with self.step(f"stop {release_id}"):

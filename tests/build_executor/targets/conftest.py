@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from build_executor.targets.local import LocalTarget, Patience
+from build_executor.targets.host import Patience
+from build_executor.targets.local import LocalTarget
 from tests.fakes.release import Releases
 from tests.ports import free_port
 

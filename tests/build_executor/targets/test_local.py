@@ -53,16 +53,3 @@ def test_down_ends_the_services_and_up_brings_back_what_is_not_damaged(
     assert release_at(url) == shop.release.id
     assert release_at(damaged_url) is None
     assert "cannot bring a-bank back" in caplog.text
-
-
-def test_a_deployment_says_how_available_the_service_was(
-    settings: Settings, releases: Releases
-) -> None:
-    target = LocalTarget(settings.services)
-    live(settings, releases.build("1.0.0"))
-
-    second = deploy(releases.build("2.0.0"), target, lambda _: (Check(name="x", passed=True),))
-
-    assert second.availability is not None
-    assert second.availability.failed == 0
-    assert second.availability.requests >= 5

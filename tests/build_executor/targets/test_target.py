@@ -94,7 +94,7 @@ def test_a_running_release_gets_the_public_port(target: Target, release: Release
 
     address = target.switch(release.service, release.id, port)
 
-    assert address.url == f"http://127.0.0.1:{port}"
+    assert address == f"http://127.0.0.1:{port}"
     assert target.switch(release.service, release.id, port) == address
 
 
