@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from build_executor.claude_models import Price
 from build_executor.errors import InvalidSettings
 
 _SHORTEST_KEY = 32
@@ -42,10 +43,26 @@ class Settings(BaseSettings):
         default=None, description="told of failed builds and roll-backs"
     )
     anthropic_api_key: SecretStr | None = Field(
-        default=None, description="kept for Claude as a generator, which is still to come"
+        default=None, description="unset: the embedded compiler alone writes the code"
+    )
+    anthropic_base_url: HttpUrl = Field(
+        default=HttpUrl("https://api.anthropic.com"), description="where Claude is asked"
     )
     claude_model: str = Field(
-        default="claude-sonnet-4-5-20250929", description="the model that will be asked for code"
+        default="claude-sonnet-4-5-20250929", description="the model that is asked for code"
+    )
+    claude_fallback_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("claude-sonnet-5-5", "claude-opus-5-5"),
+        description="asked in this order when a model is gone, separated by `,`",
+    )
+    claude_prices: dict[str, Price] = Field(
+        default={}, description="JSON, dollars per million tokens; goes before the built-in table"
+    )
+    claude_build_dollars: float = Field(
+        default=2.0, ge=0, description="the most that Claude may cost a build"
+    )
+    claude_day_dollars: float = Field(
+        default=20.0, ge=0, description="the most that Claude may cost a day, in UTC"
     )
     jwt_secret: SecretStr | None = Field(
         default=None, description="HS256 key of at least 32 bytes; unset: loopback only, no tokens"
@@ -69,6 +86,13 @@ class Settings(BaseSettings):
     def _split_roots(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(Path(part) for part in value.split(":") if part)
+        return value
+
+    @field_validator("claude_fallback_models", mode="before")
+    @classmethod
+    def _split_models(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
     @field_validator("build_executor_home")
@@ -123,6 +147,11 @@ class Settings(BaseSettings):
     def cache(self) -> Path:
         """Downloaded wheels and prepared environments; may be deleted at any time."""
         return self.build_executor_home / "cache"
+
+    @property
+    def spending(self) -> Path:
+        """One file a day: what language models cost."""
+        return self.build_executor_home / "spending"
 
     @property
     def directory(self) -> Path:

@@ -11,7 +11,9 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
-from build_executor.models import Value
+from build_executor.models import Usage, Value
+
+__all__ = ["Hear", "Model", "Outcome", "Question", "Reply", "Usage", "Write", "WriteKind", "ignore"]
 
 WriteKind = Literal["function", "file"]
 
@@ -22,24 +24,6 @@ class Write(Value):
     kind: WriteKind
     name: str = Field(description="the function's name, or the file's path relative to the source")
     text: str
-
-
-class Usage(Value):
-    """The tokens that were billed; thinking counts as output."""
-
-    input_tokens: int = 0
-    cache_write_tokens: int = 0
-    cache_read_tokens: int = 0
-    output_tokens: int = 0
-
-    def __add__(self, other: "Usage") -> "Usage":
-        """Both together."""
-        return Usage(
-            input_tokens=self.input_tokens + other.input_tokens,
-            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
-            cache_read_tokens=self.cache_read_tokens + other.cache_read_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-        )
 
 
 class Outcome(StrEnum):
@@ -56,7 +40,7 @@ class Outcome(StrEnum):
 
 
 class Question(Value):
-    """What is asked. `stable` is cached by the provider: byte for byte the same in every attempt."""
+    """What is asked; `stable` is cached by the provider: the same bytes in every attempt."""
 
     stable: str = Field(description="the rules, then the SPEC and the contract as data")
     task: str = Field(description="this attempt's message: current code and findings")
