@@ -51,7 +51,7 @@ def lock_requirements(requirements: Path, settings: Settings) -> None:
     """Pin and hash every requirement, in place; CommandFailed if they cannot be resolved."""
     python = ("--python", sys.executable)
     options = ("--quiet", "--generate-hashes", "--only-binary", ":all:", "--no-header")
-    _uv(("pip", "compile", *options, *python, "-o", requirements, requirements), settings)
+    uv(("pip", "compile", *options, *python, "-o", requirements, requirements), settings)
 
 
 def requirement_findings(text: str) -> list[Finding]:
@@ -97,9 +97,9 @@ def _prepare(requirements: Path, prepared: Path, settings: Settings) -> str:
     draft.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     install = ("pip", "install", "--require-hashes", "--only-binary", ":all:")
     try:
-        _uv(("venv", "--quiet", "--relocatable", "--python", sys.executable, draft), settings)
+        uv(("venv", "--quiet", "--relocatable", "--python", sys.executable, draft), settings)
         options = ("--compile-bytecode", "--python", draft / "bin" / "python")
-        output = _uv((*install, *options, "-r", requirements), settings)
+        output = uv((*install, *options, "-r", requirements), settings)
         put_environment(draft, prepared)
     except CommandFailed as error:
         finding = _requirement("install", " / ".join(error.output.strip().splitlines()[-6:]))
@@ -119,12 +119,15 @@ def put_environment(draft: Path, prepared: Path) -> None:
         _log.info("another build prepared the same environment meanwhile")
 
 
-def _uv(arguments: tuple[str | Path, ...], settings: Settings) -> str:
-    """Run from `/`, so that no configuration file of a generated source is found."""
-    uv = Path(sysconfig.get_path("scripts")) / "uv"
+def uv(arguments: tuple[str | Path, ...], settings: Settings) -> str:
+    """What uv says; CommandFailed if it cannot do what it is told.
+
+    It runs from `/`, so that no configuration file of a generated source is found.
+    """
+    program = Path(sysconfig.get_path("scripts")) / "uv"
     cache = {"UV_CACHE_DIR": str(settings.cache / "uv"), "UV_NO_PROGRESS": "1"}
     return command.run(
-        [str(uv), *map(str, arguments)],
+        [str(program), *map(str, arguments)],
         timeout=_INSTALL_SECONDS,
         cwd=Path("/"),
         environment=command.clean_environment({**installer_environment(), **cache}),
