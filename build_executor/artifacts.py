@@ -26,6 +26,7 @@ FUZZING_REPORT = "schemathesis.json"
 REGISTRATION = "registration.json"
 HEALTH_REPORT = "health.json"
 ROLLBACK_REPORT = "rollback.json"
+COST = "cost.json"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
