@@ -80,6 +80,13 @@ class Settings(BaseSettings):
         default=8, ge=0, le=30, description="odd requests to a staged copy; 0: none"
     )
     keep_releases: int = Field(default=5, ge=2, description="proven releases kept per service")
+    docker: bool = Field(default=False, description="whether local releases run in containers")
+    docker_base_image: str = Field(
+        default="python:3.11-slim", description="what containers are made from: any Python 3.11+"
+    )
+    docker_host: str = Field(
+        default="unix:///var/run/docker.sock", description="where the Docker engine answers"
+    )
 
     @field_validator("spec_roots", mode="before")
     @classmethod

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docker_engine import running_engine
 from tests.prefect_server import PrefectServer
 
 
@@ -21,3 +22,10 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]
 def prefect_server(prefect: PrefectServer) -> str:
     """The URL of that server's API."""
     return prefect.api_url
+
+
+@pytest.fixture(scope="session")
+def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the one Docker engine of a test session."""
+    with running_engine(tmp_path_factory.mktemp("docker")) as address:
+        yield address

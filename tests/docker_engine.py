@@ -1,0 +1,65 @@
+"""A Docker engine for tests: one that is reachable, or one of our own for as long as it takes."""
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from build_executor import command
+from build_executor.settings import Settings, inherited_environment
+
+_START_SECONDS = 60.0
+_POLL_SECONDS = 0.1
+
+
+@contextlib.contextmanager
+def running_engine(folder: Path) -> Iterator[str]:
+    """The engine's address; DOCKER_HOST's if one answers there, else one of our own in `folder`.
+
+    The test is skipped where Docker is not installed, or must be started and we are not root.
+    """
+    settings = Settings()
+    if _answers(settings.docker_host):
+        yield settings.docker_host
+        return
+    if shutil.which("dockerd") is None:
+        pytest.skip("Docker is not installed")
+    if os.geteuid() != 0:
+        pytest.skip(f"no Docker engine at {settings.docker_host}, and only root can start one")
+    with own_engine(folder) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def own_engine(folder: Path) -> Iterator[str]:
+    """An engine that shares nothing with another one but the kernel."""
+    address, log = f"unix://{folder}/docker.sock", folder / "dockerd.log"
+    folders = ("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec")
+    files = ("--pidfile", f"{folder}/pid", "--host", address)
+    environment = inherited_environment()  # a mirror or a proxy of this machine
+    process = command.start(["dockerd", *folders, *files], log=log, environment=environment)
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while not _answers(address):
+            if process.poll() is not None or time.monotonic() > deadline:
+                message = f"dockerd does not start: {log.read_text()[-2000:]}"
+                raise RuntimeError(message)
+            time.sleep(_POLL_SECONDS)
+        yield address
+    finally:
+        command.stop(process, grace=30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _answers(address: str) -> bool:
+    import docker  # noqa: PLC0415 - half a second that only tests with Docker shall pay
+
+    try:
+        with contextlib.closing(docker.DockerClient(base_url=address, timeout=10)) as client:
+            return bool(client.ping())
+    except docker.errors.DockerException:
+        return False
