@@ -1,0 +1,1 @@
+"""Claude as a generator: it fills the holes that the compiler leaves, and nothing else."""
