@@ -22,11 +22,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from build_executor.forwarder.connection import Patience
 from build_executor.forwarder.routes import Refused, Route
 from build_executor.forwarder.table import Forwarder
 
 PUBLIC_HOST = "127.0.0.1"
-_HOLD_SECONDS = 3.0  # a crashed service is back after 1 to 2
 
 
 async def answer(switch: Forwarder, line: bytes) -> dict[str, Any]:
@@ -45,7 +45,7 @@ async def _obey(switch: Forwarder, command: Mapping[str, Any]) -> dict[str, Any]
             await switch.point(str(command["service"]), Route.read(command))
             return {}
         case "remove":
-            switch.remove(str(command["service"]), int(command["fence"]))
+            await switch.remove(str(command["service"]), int(command["fence"]))
             return {}
         case "drain":
             return {"cut": await switch.drain(command["upstream"], float(command["seconds"]))}
@@ -59,12 +59,11 @@ async def serve(
     stopped: asyncio.Event,
     *,
     host: str = PUBLIC_HOST,
-    hold_seconds: float = _HOLD_SECONDS,
+    patience: Patience = Patience(),  # noqa: B008 - it never changes
 ) -> None:
     """Restore the table, forward, and obey the admin until `stopped` is set.
 
-    Public ports are opened on `host`. A client is held for `hold_seconds` while its upstream
-    refuses connections.
+    Public ports are opened on `host`.
     """
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -74,7 +73,7 @@ async def serve(
                 await writer.drain()
         writer.close()
 
-    switch = Forwarder(state, hold_seconds=hold_seconds, host=host)
+    switch = Forwarder(state, patience=patience, host=host)
     switch.restore()
     _remove(admin)
     server = await asyncio.start_unix_server(converse, admin)

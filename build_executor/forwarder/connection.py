@@ -8,21 +8,34 @@ enough for a crashed service to come back; then it gets a 503.
 
 import asyncio
 import contextlib
-import socket
-import struct
 import time
-from collections.abc import Callable
-from typing import cast
+from typing import NamedTuple
+
+from build_executor.forwarder.frames import GOING_AWAY, Frames
+from build_executor.forwarder.side import Side
+from build_executor.forwarder.tallies import Tallies
+from build_executor.forwarder.ways import Way
 
 RETRY_SECONDS = 0.05
 _CONNECT_SECONDS = 1.0  # a listener whose queue is full says neither yes nor no
 _IDLE_SECONDS = 1.0
 _REFUSAL_SECONDS = 1.0
+_FAILURES = (b"HTTP/1.1 5", b"HTTP/1.0 5")
 _BODY = b'{"status":"error","error":{"code":"service_unavailable"}}'
 _UNAVAILABLE = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n"
     b"connection: close\r\ncontent-length: " + str(len(_BODY)).encode() + b"\r\n\r\n" + _BODY
 )
+
+
+class Patience(NamedTuple):
+    """How long a client is waited for, or waits, in seconds.
+
+    `hold` while its upstream refuses connections; `head` for its first request where that matters.
+    """
+
+    hold: float = 3.0  # a crashed service is back after 1 to 2
+    head: float = 2.0
 
 
 def announce_close(response: bytes) -> bytes:
@@ -36,112 +49,35 @@ def announce_close(response: bytes) -> bytes:
     return line + separator + b"connection: close\r\n" + rest
 
 
-class Side(asyncio.Protocol):
-    """One end of a connection: what it hears goes to its peer, at the peer's pace."""
-
-    def __init__(self, heard: Callable[[bytes], bytes]) -> None:
-        loop = asyncio.get_running_loop()
-        self._heard = heard
-        self._peer: Side | None = None
-        self._transport: asyncio.Transport | None = None
-        self._has_ended = False
-        self.connected: asyncio.Future[None] = loop.create_future()
-        self.gone: asyncio.Future[None] = loop.create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for a peer; and never wait for delayed acknowledgements (44 ms an answer).
-
-        Before 3.11.4 Python undoes a pause made in here, and what the client says before it has a
-        peer would be lost (python/cpython#103607); the next step of the loop is early enough.
-        """
-        self._transport = cast("asyncio.Transport", transport)
-        asyncio.get_running_loop().call_soon(self._transport.pause_reading)
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.connected.set_result(None)
-
-    @property
-    def transport(self) -> asyncio.Transport:
-        """The transport, once `connected`."""
-        return cast("asyncio.Transport", self._transport)
-
-    @property
-    def peer(self) -> "Side":
-        """The other end, once joined."""
-        return cast("Side", self._peer)
-
-    def join(self, peer: "Side") -> None:
-        """Pass on to `peer` what is heard from now on."""
-        self._peer = peer
-        self.transport.resume_reading()
-
-    def reset(self) -> None:
-        """End the connection so that the other end cannot take it for the end of an answer."""
-        if self._transport is None or self._transport.is_closing():
-            return
-        linger = struct.pack("ii", 1, 0)
-        raw = self._transport.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self._transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        """Pass on; a client that was refused has no peer, and talks to nobody."""
-        if self._peer is not None:
-            self._peer.transport.write(self._heard(data))
-
-    def eof_received(self) -> bool:
-        """One direction has ended; the other stays open until it ends as well."""
-        self._has_ended = True
-        if self._peer is None or self._peer.transport.is_closing():
-            return False
-        if self._peer._has_ended:  # noqa: SLF001 - of the same class
-            self._peer.transport.close()
-            return False
-        self._peer.transport.write_eof()
-        return True
-
-    def pause_writing(self) -> None:
-        """This end is slow: the other one must not be heard faster."""
-        self.peer.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """This end has caught up."""
-        self.peer.transport.resume_reading()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The other end learns of it: an abort as an abort, a close as a close."""
-        self.gone.set_result(None)
-        if self._peer is None:
-            return
-        if exc is None:
-            self._peer.transport.close()
-        else:
-            self._peer.reset()
-
-
 class Connection:
-    """Brings a client to where `route` points when it arrives, and keeps it there.
+    """Brings a client to where its way leads when it arrives, and keeps it there."""
 
-    `route` answers with the upstream (host:port), or None when the service is gone.
-    """
-
-    def __init__(self, route: Callable[[], str | None], *, hold_seconds: float) -> None:
-        self._route, self._hold_seconds = route, hold_seconds
+    def __init__(self, way: Way, tallies: Tallies, patience: Patience) -> None:
+        self._way, self._tallies, self._patience = way, tallies, patience
         self.client = Side(self._request)
         self._server = Side(self._response)
         self.upstream: str | None = None
-        self._asked = self._is_tunnel = False
+        self._asked = self._is_tunnel = self._is_dismissed = False
+        self._frames: Frames | None = None
         self._quiet_since = time.monotonic()
 
     async def run(self) -> None:
         """Forward until both ends are gone."""
         await self.client.connected
-        await self._connect()
+        head = b""
+        if self._way.reads_head():
+            head = await self.client.first_head(self._patience.head)
+        if self.client.gone.done():
+            return
+        await self._connect(self._way.choose(head))
         if self.upstream is None:
             await self._refuse()
             return
         self.client.join(self._server)
         self._server.join(self.client)
         await asyncio.wait([self.client.gone, self._server.gone])
+        if self._asked and not self._is_tunnel and self._is_left_alone():
+            self._tallies.failed(self.upstream)
 
     def is_idle(self) -> bool:
         """Whether nobody waits for an answer: a keep-alive connection between two requests."""
@@ -153,25 +89,41 @@ class Connection:
         self.client.transport.close()
         self._server.transport.close()
 
+    def dismiss(self) -> bool:
+        """Ask both ends of a WebSocket to end it; False if that cannot be said here and now.
+
+        The client gets the close frame; its answer, passed on, is what its server gets.
+        """
+        if self._is_dismissed or self._frames is None or not self._frames.is_between():
+            return self._is_dismissed
+        self.client.transport.write(GOING_AWAY)
+        self._is_dismissed = True
+        return True
+
     def cut(self) -> None:
         """Close both ends now."""
         self.client.reset()
         self._server.reset()
 
-    async def _connect(self) -> None:
-        """Follow the route while it is refused: it may be moved, or the service come back."""
+    async def _connect(self, upstream: str | None) -> None:
+        """Follow the way while it is refused: it may be moved, or the service come back."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._hold_seconds
-        while (upstream := self._route()) is not None:
+        deadline = loop.time() + self._patience.hold
+        refused: set[str] = set()
+        while upstream is not None:
             host, _, port = upstream.rpartition(":")
             with contextlib.suppress(OSError):
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     await loop.create_connection(self._new_server, host, int(port))
                 self.upstream = upstream
                 return
+            if upstream not in refused:
+                refused.add(upstream)
+                self._tallies.failed(upstream)
             if loop.time() > deadline:
                 return
             await asyncio.sleep(RETRY_SECONDS)
+            upstream = self._way.upstream()
 
     def _new_server(self) -> Side:
         """One for each attempt: that of an attempt which came too late is of no use any more."""
@@ -186,16 +138,42 @@ class Connection:
         await asyncio.wait([self.client.gone], timeout=_REFUSAL_SECONDS)
         transport.close()
 
+    def _is_left_alone(self) -> bool:
+        """Whether it was the server that ended the conversation."""
+        return self._server.has_ended or self._server.has_left_first
+
     def _request(self, data: bytes) -> bytes:
         self._asked, self._quiet_since = True, time.monotonic()
         return data
 
     def _response(self, data: bytes) -> bytes:
         is_first, self._asked, self._quiet_since = self._asked, False, time.monotonic()
-        if not is_first or self._is_tunnel:
+        if self._is_tunnel:
+            return self._tunnelled(data)
+        if is_first and data.startswith(b"HTTP/1.1 1"):
+            self._prepare(data)
             return data
-        if data.startswith(b"HTTP/1.1 101"):
-            self._is_tunnel = True
-        elif data.startswith(b"HTTP/1.1 1"):
-            self._asked = True  # the answer proper is still to come
-        return announce_close(data) if self._route() != self.upstream else data
+        return self._answered(data) if is_first else data
+
+    def _prepare(self, data: bytes) -> None:
+        """A 1xx: the answer proper is still to come, or the connection is HTTP no more."""
+        if not data.startswith(b"HTTP/1.1 101"):
+            self._asked = True
+            return
+        self._is_tunnel = True
+        head, separator, frames = data.partition(b"\r\n\r\n")
+        if separator and b"websocket" in head.lower():
+            self._frames = Frames()
+            self._frames.follow(frames)
+
+    def _answered(self, data: bytes) -> bytes:
+        upstream = self.upstream or ""
+        self._tallies.answered(upstream, is_failure=data.startswith(_FAILURES))
+        return data if self._way.leads_to(upstream) else announce_close(data)
+
+    def _tunnelled(self, data: bytes) -> bytes:
+        if self._is_dismissed:
+            return b""
+        if self._frames is not None:
+            self._frames.follow(data)
+        return data

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 _ALL = 100
+_PORTS = range(1, 65_536)
 
 
 class Refused(Exception):
@@ -40,12 +41,12 @@ class Candidate(NamedTuple):
         if not 0 <= share < _ALL:
             raise ValueError(f"a share of {share} percent")
         return cls(
-            upstream=str(entry["upstream"]),
+            upstream=_address(entry["upstream"]),
             release=str(entry["release"]),
             share=share,
             header=_pair(entry.get("header")),
             cookie=_pair(entry.get("cookie")),
-            preview_port=None if preview is None else int(preview),
+            preview_port=None if preview is None else _port(preview),
         )
 
 
@@ -64,8 +65,8 @@ class Route(NamedTuple):
         try:
             candidate = entry.get("candidate")
             return cls(
-                port=int(entry["port"]),
-                upstream=str(entry["upstream"]),
+                port=_port(entry["port"]),
+                upstream=_address(entry["upstream"]),
                 release=str(entry["release"]),
                 fence=int(entry["fence"]),
                 candidate=None if candidate is None else Candidate.read(candidate),
@@ -103,6 +104,18 @@ def write_table(state: Path, routes: Mapping[str, Route], fences: Mapping[str, i
         link.hardlink_to(state)
         link.replace(_spare(state))
     temporary.replace(state)
+
+
+def _port(entry: Any) -> int:  # noqa: ANN401 - JSON
+    port = int(entry)
+    if port not in _PORTS:
+        raise ValueError(f"port {port}")
+    return port
+
+
+def _address(entry: Any) -> str:  # noqa: ANN401 - JSON
+    _port(str(entry).rpartition(":")[2])
+    return str(entry)
 
 
 def _pair(entry: Any) -> tuple[str, str] | None:  # noqa: ANN401 - JSON

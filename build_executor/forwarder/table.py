@@ -10,90 +10,109 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from build_executor.forwarder.connection import RETRY_SECONDS, Connection, Side
+from build_executor.forwarder.connection import RETRY_SECONDS, Connection, Patience
 from build_executor.forwarder.routes import Refused, Route, read_table, write_table
+from build_executor.forwarder.side import Side
+from build_executor.forwarder.tallies import Tallies
+from build_executor.forwarder.ways import PreviewWay, PublicWay, Way
 
 _BACKLOG = 1024
 _REBIND_SECONDS = 0.2
+_FAREWELL_SECONDS = 1.0
+
+
+class Door(NamedTuple):
+    """A public port of a service: the one its users know, or the preview of its candidate."""
+
+    service: str
+    is_preview: bool = False
+
+
+class Listener(NamedTuple):
+    """A port that is open."""
+
+    port: int
+    server: asyncio.Server
 
 
 class Forwarder:
     """The routing table with its listeners and connections; public ports are those of `host`."""
 
-    def __init__(self, state: Path, *, hold_seconds: float, host: str) -> None:
-        self._state, self._hold_seconds, self._host = state, hold_seconds, host
+    def __init__(self, state: Path, *, patience: Patience, host: str) -> None:
+        self._state, self._patience, self._host = state, patience, host
         self._routes: dict[str, Route] = {}
         self._fences: dict[str, int] = {}
-        self._listeners: dict[str, tuple[int, asyncio.Server]] = {}
+        self._listeners: dict[Door, Listener] = {}
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._tallies = Tallies()
+        self._changing = asyncio.Lock()
 
     def restore(self) -> None:
         """Read the table back; a port that is not free yet is tried again until it is."""
         self._routes, self._fences = read_table(self._state)
-        for service in self._routes:
-            self._spawn(self._listen_until_bound(service))
+        for service, route in self._routes.items():
+            for door in _doors(service, route):
+                self._spawn(self._listen_until_bound(door))
 
     def status(self) -> dict[str, Any]:
-        """The routes, and how many connections each upstream still has."""
+        """The routes, how many connections each upstream still has, and how it answered so far."""
         return {
             "pid": os.getpid(),
             "routes": {
-                service: {**route.entry(), "listening": service in self._listeners}
+                service: {
+                    **route.entry(),
+                    "listening": all(door in self._listeners for door in _doors(service, route)),
+                }
                 for service, route in self._routes.items()
             },
             "in_flight": dict(Counter(c.upstream for c in self._connections if c.upstream)),
             "held": sum(c.upstream is None for c in self._connections),
+            "counts": self._tallies.report(),
         }
 
     async def point(self, service: str, route: Route) -> None:
-        """Send new connections of the service there; Refused if its port is somebody else's."""
-        self._check_fence(service, route.fence)
-        old = self._listeners.get(service)
-        listener = old
-        if listener is None or listener[0] != route.port:
-            listener = (route.port, await self._listen(service, route.port))
-        try:
-            self._keep({**self._routes, service: route}, {**self._fences, service: route.fence})
-        except OSError:
-            if listener is not old:
-                listener[1].close()
-            raise
-        self._listeners[service] = listener
-        if old is not None and old is not listener:
-            old[1].close()
+        """Send new connections of the service there; Refused if a port is somebody else's."""
+        async with self._changing:
+            self._check_fence(service, route.fence)
+            opened = await self._open_all(_doors(service, route))
+            try:
+                self._keep({**self._routes, service: route}, {**self._fences, service: route.fence})
+            except OSError:
+                self._close_new(opened)
+                raise
+            self._use(service, opened)
 
-    def remove(self, service: str, fence: int) -> None:
-        """Give the public port back; what is already forwarded goes on."""
-        self._check_fence(service, fence)
-        routes = {name: route for name, route in self._routes.items() if name != service}
-        self._keep(routes, {**self._fences, service: fence})
-        listener = self._listeners.pop(service, None)
-        if listener is not None:
-            listener[1].close()
+    async def remove(self, service: str, fence: int) -> None:
+        """Give the public ports back; what is already forwarded goes on."""
+        async with self._changing:
+            self._check_fence(service, fence)
+            routes = {name: route for name, route in self._routes.items() if name != service}
+            self._keep(routes, {**self._fences, service: fence})
+            self._use(service, {})
 
     async def drain(self, upstream: str, seconds: float) -> int:
-        """Wait until the upstream owes no answer; how many had to be cut off at the deadline."""
+        """Wait until the upstream owes no answer; how many had to be cut off in the end.
+
+        WebSockets are asked to end when the time is over.
+        """
         deadline = time.monotonic() + seconds
-        while left := [c for c in self._connections if c.upstream == upstream]:
+        while left := self._connections_of(upstream):
             for connection in left:
                 if connection.is_idle():
                     connection.end()
             if time.monotonic() > deadline:
-                for connection in left:
-                    connection.cut()
-                return len(left)
+                return await self._end_all(upstream)
             await asyncio.sleep(RETRY_SECONDS)
         return 0
 
     def close(self) -> None:
         """Give all ports back and end all connections."""
-        for _, listener in self._listeners.values():
-            listener.close()
+        _close(self._listeners)
         self._listeners.clear()
         self._routes.clear()
         for task in self._tasks:
@@ -110,35 +129,86 @@ class Forwarder:
         write_table(self._state, routes, fences)
         self._routes, self._fences = routes, fences
 
-    async def _listen(self, service: str, port: int) -> asyncio.Server:
+    async def _open_all(self, doors: Mapping[Door, int]) -> dict[Door, Listener]:
+        """A listener for each; those that are open on the same port stay as they are."""
+        opened: dict[Door, Listener] = {}
+        for door, port in doors.items():
+            known = self._listeners.get(door)
+            try:
+                opened[door] = (
+                    known if known and known.port == port else await self._open(door, port)
+                )
+            except Refused:
+                self._close_new(opened)
+                raise
+        return opened
+
+    def _close_new(self, opened: Mapping[Door, Listener]) -> None:
+        _close({d: one for d, one in opened.items() if self._listeners.get(d) is not one})
+
+    def _use(self, service: str, opened: Mapping[Door, Listener]) -> None:
+        """Let these be the service's listeners, and close those it had besides."""
+        before = {door: one for door, one in self._listeners.items() if door.service == service}
+        for door in before:
+            del self._listeners[door]
+        self._listeners.update(opened)
+        _close({door: one for door, one in before.items() if opened.get(door) is not one})
+
+    async def _open(self, door: Door, port: int) -> Listener:
         # asyncio sets TCP_NODELAY only on sockets that say they are TCP
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        way = self._way(door)
         try:
             listener.bind((self._host, port))
-            return await asyncio.get_running_loop().create_server(
-                lambda: self._accept(service), sock=listener, backlog=_BACKLOG
+            server = await asyncio.get_running_loop().create_server(
+                lambda: self._accept(way), sock=listener, backlog=_BACKLOG
             )
         except OSError as error:
             listener.close()
             raise Refused(f"port {port} cannot be opened: {error.strerror}") from error
+        return Listener(port, server)
 
-    async def _listen_until_bound(self, service: str) -> None:
-        while (route := self._routes.get(service)) and service not in self._listeners:
+    async def _listen_until_bound(self, door: Door) -> None:
+        while not await self._is_bound(door):  # noqa: ASYNC110 - whoever has it will not say
+            await asyncio.sleep(_REBIND_SECONDS)
+
+    async def _is_bound(self, door: Door) -> bool:
+        """Whether the port is open now, or wanted no more."""
+        async with self._changing:
+            route = self._routes.get(door.service)
+            port = _doors(door.service, route).get(door) if route else None
+            if port is None or door in self._listeners:
+                return True
             try:
-                self._listeners[service] = (route.port, await self._listen(service, route.port))
+                self._listeners[door] = await self._open(door, port)
             except Refused as refused:
-                print(f"{service}: {refused}", file=sys.stderr, flush=True)  # noqa: T201 - its log
-                await asyncio.sleep(_REBIND_SECONDS)
+                print(f"{door.service}: {refused}", file=sys.stderr, flush=True)  # noqa: T201 - its log
+                return False
+            return True
 
-    def _accept(self, service: str) -> Side:
-        connection = Connection(lambda: self._upstream(service), hold_seconds=self._hold_seconds)
+    def _way(self, door: Door) -> Way:
+        kind = PreviewWay if door.is_preview else PublicWay
+        return kind(lambda: self._routes.get(door.service))
+
+    def _accept(self, way: Way) -> Side:
+        connection = Connection(way, self._tallies, self._patience)
         self._spawn(self._forward(connection))
         return connection.client
 
-    def _upstream(self, service: str) -> str | None:
-        route = self._routes.get(service)
-        return route.upstream if route else None
+    def _connections_of(self, upstream: str) -> list[Connection]:
+        return [c for c in self._connections if c.upstream == upstream]
+
+    async def _end_all(self, upstream: str) -> int:
+        """Dismiss, then cut; how many were cut."""
+        deadline = time.monotonic() + _FAREWELL_SECONDS
+        while (left := self._connections_of(upstream)) and time.monotonic() < deadline:
+            if True not in [connection.dismiss() for connection in left]:
+                break
+            await asyncio.sleep(RETRY_SECONDS)
+        for connection in left:
+            connection.cut()
+        return len(left)
 
     async def _forward(self, connection: Connection) -> None:
         self._connections.add(connection)
@@ -151,3 +221,15 @@ class Forwarder:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _doors(service: str, route: Route) -> dict[Door, int]:
+    doors = {Door(service): route.port}
+    if route.candidate is not None and route.candidate.preview_port is not None:
+        doors[Door(service, is_preview=True)] = route.candidate.preview_port
+    return doors
+
+
+def _close(listeners: Mapping[Door, Listener]) -> None:
+    for listener in listeners.values():
+        listener.server.close()

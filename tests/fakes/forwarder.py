@@ -11,19 +11,22 @@ from pathlib import Path
 from queue import Queue
 
 from build_executor.forwarder.__main__ import serve
+from build_executor.forwarder.connection import Patience
 
 Conversation = Callable[[socket.socket], None]
 
 
 @contextmanager
-def running_forwarder(state: Path, admin: Path, *, hold_seconds: float = 0.2) -> Iterator[None]:
+def running_forwarder(
+    state: Path, admin: Path, *, hold_seconds: float = 0.2, head_seconds: float = 0.2
+) -> Iterator[None]:
     """Forward as the real process does, for as long as the context lasts."""
     loops: Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Queue()
 
     async def run() -> None:
         stopped = asyncio.Event()
         loops.put((asyncio.get_running_loop(), stopped))
-        await serve(state, admin, stopped, hold_seconds=hold_seconds)
+        await serve(state, admin, stopped, patience=Patience(hold_seconds, head_seconds))
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     admin.unlink(missing_ok=True)
