@@ -7,8 +7,11 @@ LIVE = Route(8350, "127.0.0.1:1", "1", 1)
 OTHER = "127.0.0.1:2"
 
 
-def on_trial(share: int = 0, **parts: tuple[str, str]) -> Route:
-    return LIVE._replace(candidate=Candidate(OTHER, "2", share=share, **parts))
+Pair = tuple[str, str]
+
+
+def on_trial(share: int = 0, header: Pair | None = None, cookie: Pair | None = None) -> Route:
+    return LIVE._replace(candidate=Candidate(OTHER, "2", share, header, cookie))
 
 
 @pytest.mark.parametrize("share", [0, 1, 10, 25, 33, 50, 99])
@@ -47,7 +50,7 @@ def test_a_header_alone_and_a_cookie_alone_are_enough() -> None:
 
     assert PublicWay(lambda: on_trial(header=("x-try", "new"))).choose(head) == OTHER
     assert PublicWay(lambda: on_trial(cookie=("try", "new"))).choose(head) == OTHER
-    assert PublicWay(lambda: on_trial()).choose(head) == LIVE.upstream
+    assert PublicWay(on_trial).choose(head) == LIVE.upstream
 
 
 @pytest.mark.parametrize("route", [LIVE, on_trial(50), None])
@@ -57,16 +60,16 @@ def test_nobody_waits_for_a_head_that_decides_nothing(route: Route | None) -> No
 
 
 def test_connections_may_stay_with_both_releases_of_a_route() -> None:
-    assert PublicWay(lambda: on_trial()).leads_to(LIVE.upstream)
-    assert PublicWay(lambda: on_trial()).leads_to(OTHER)
+    assert PublicWay(on_trial).leads_to(LIVE.upstream)
+    assert PublicWay(on_trial).leads_to(OTHER)
     assert not PublicWay(lambda: LIVE).leads_to(OTHER)
     assert not PublicWay(lambda: None).leads_to(LIVE.upstream)
 
 
 def test_the_preview_is_the_candidates_alone() -> None:
-    assert PreviewWay(lambda: on_trial()).choose(b"") == OTHER
-    assert PreviewWay(lambda: on_trial()).leads_to(OTHER)
-    assert not PreviewWay(lambda: on_trial()).leads_to(LIVE.upstream)
+    assert PreviewWay(on_trial).choose(b"") == OTHER
+    assert PreviewWay(on_trial).leads_to(OTHER)
+    assert not PreviewWay(on_trial).leads_to(LIVE.upstream)
     assert PreviewWay(lambda: LIVE).choose(b"") is None
     assert PreviewWay(lambda: None).upstream() is None
 
