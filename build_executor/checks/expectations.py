@@ -24,6 +24,8 @@ class Expected:
         self._statuses = [operation.success_status]
         if operation.rule == "transition" and _may_conflict(operation, examination):
             self._statuses.append(_CONFLICT)
+        if operation.rule == "written":  # what it refuses is only known as far as the SPEC says it
+            self._statuses.extend(operation.errors)
 
     def __call__(self, answer: Answer) -> str | None:
         """What is wrong with the answer; None if nothing is."""

@@ -99,7 +99,9 @@ class Operation(Value):
     spec_line: int
     name: str = Field(description="its identifier in code, unique in the contract")
     summary: str = ""
-    rule: str = Field(description='"create", "read", "list", ..., "stub" when nothing applies')
+    rule: str = Field(
+        description='"create", "read", "list", ...; "stub": none; "written": by hand or by a model'
+    )
     resource: str | None = None
     success_status: int = 200
     errors: tuple[int, ...] = ()
@@ -108,6 +110,9 @@ class Operation(Value):
     response: Shape | None = None
     request_example: JsonValue = None
     response_example: JsonValue = None
+    promised: Shape | None = Field(
+        default=None, description="the answer that the SPEC shows of a stub, which gives none"
+    )
     effect: Effect = Effect()
     media_type: str = "application/json"
     secured: bool = Field(default=False, description="only with a token of the service")

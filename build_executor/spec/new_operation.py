@@ -1,8 +1,9 @@
 """What every operation has, whatever its rule: its name, its address, its codes."""
 
+from collections.abc import Iterator
 from typing import cast
 
-from build_executor.spec.bodies import request_shape
+from build_executor.spec.bodies import request_shape, response_shape
 from build_executor.spec.contract import Note, Operation, Parameter, Resource, Shape
 from build_executor.spec.drafts import Draft
 from build_executor.spec.naming import snake, unique_name
@@ -11,6 +12,7 @@ from build_executor.spec.request_components import named_request
 from build_executor.spec.situation import Classified
 from build_executor.spec.workbench import Workbench
 
+_NUMBERS = frozenset({"limit", "offset", "page", "page_size", "per_page"})
 _SUCCESS = {"create": 201, "delete": 204}
 
 
@@ -19,7 +21,27 @@ def stub(member: Classified, bench: Workbench, reason: str) -> Operation:
     draft = member.draft
     bench.gaps.append(Note(line=draft.line, message=reason, operation=draft.label))
     sent = request_shape(draft, bench.models)
-    return new_operation(member, bench, rule="stub", request=named_request(member, sent, bench))
+    return new_operation(
+        member,
+        bench,
+        rule="stub",
+        request=named_request(member, sent, bench),
+        parameters=(*path_parameters(draft, bench), *_query_of(draft)),
+        promised=response_shape(draft) or None,
+    )
+
+
+def _query_of(draft: Draft) -> Iterator[Parameter]:
+    """What the query may hold: text, unless it is called or shown as a number."""
+    declared = [p for p in draft.parameters if p.location == "query"]
+    yield from declared
+    for name in draft.query:
+        if not any(p.name == name for p in declared):
+            value = draft.query[name]
+            is_number = name in _NUMBERS or str(value).isdigit()
+            shape: Shape = {"type": "integer", "minimum": 0} if is_number else {"type": "string"}
+            needed = name in draft.required_inputs
+            yield Parameter(name=name, location="query", shape=shape, required=needed)
 
 
 def new_operation(member: Classified, bench: Workbench, **given: object) -> Operation:

@@ -105,6 +105,6 @@ def error_codes(operation: Operation) -> list[int]:
         codes.add(422)
     if operation.parameters_in("path") or operation.effect.references:
         codes.add(404)
-    if operation.rule in {"transition", "create"}:  # what is there already is not made again
-        codes.add(409)
+    if operation.rule in {"transition", "create", "written"}:
+        codes.add(409)  # what is there already is not made again
     return sorted(codes)

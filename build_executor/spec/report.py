@@ -77,11 +77,11 @@ def _endpoint(operation: Operation, contract: Contract) -> Endpoint:
 
 
 def status_of(operation: Operation, contract: Contract) -> str:
-    """`udc`, `implemented`, `derived` where something was assumed, or `stub-501`."""
+    """`udc`, `implemented`, `derived` where something was assumed, `written` or `stub-501`."""
     if operation.kind == "udc":
         return "udc"
-    if operation.rule == "stub":
-        return "stub-501"
+    if operation.rule in {"stub", "written"}:
+        return "stub-501" if operation.rule == "stub" else "written"
     noted = {note.operation for note in (*contract.assumptions, *contract.gaps)}
     return "derived" if operation.label in noted else "implemented"
 

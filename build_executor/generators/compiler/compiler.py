@@ -49,6 +49,8 @@ class Compiler:
         names = [n for n in _templates() if n.startswith("tests/")]
         if context["account"] is None:
             names.remove("tests/test_accounts.py")
+        if not context["written"]:
+            names.remove("tests/test_written.py")
         return {"tests/__init__.py": ""} | {name: _render(name, context) for name in names}
 
 
@@ -76,7 +78,7 @@ def service_context(contract: Contract) -> dict[str, object]:
         "model_names": list(view.names.classes),
         "resources": contract.resources,
         "has_streams": any(o.rule == "stream" for o in contract.business),
-        "has_stubs": any(o.rule == "stub" for o in contract.business),
+        "has_stubs": any(o.rule in {"stub", "written"} for o in contract.business),
         "has_sources": "require_state(" in statements,
         "has_refusals": "refuse_states(" in statements,
         "has_unique": "refuse_duplicate(" in statements,

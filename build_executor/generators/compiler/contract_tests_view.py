@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from build_executor.generators.compiler.contract_test_calls import body_members, body_of
 from build_executor.generators.compiler.contract_test_cases import Account
 from build_executor.generators.compiler.contract_test_resources import resource_cases
+from build_executor.generators.compiler.contract_test_written import written_cases
 from build_executor.generators.compiler.text import literal
 from build_executor.spec.contract import Contract, Operation
 from build_executor.spec.shapes import is_type, properties, resolved
@@ -30,6 +31,7 @@ def tests_context(contract: Contract) -> dict[str, object]:
         "stubs": list(_stubs(contract)),
         "bad_bodies": list(_bad_bodies(contract)),
         "reads": list(_plain_reads(contract)),
+        "written": list(written_cases(contract, cases)),
         "orphans": [r for r in contract.resources if not r.creatable],
     }
 

@@ -13,6 +13,7 @@ from build_executor.spec.contract import Contract, Operation, Parameter, Shape
 from build_executor.spec.naming import pascal, variable
 from build_executor.spec.openapi_form import error_codes, needs_body
 from build_executor.spec.places import segments
+from build_executor.spec.report import status_of
 from build_executor.spec.shapes import is_type, object_of
 
 _DESCRIPTIONS = {
@@ -25,6 +26,7 @@ _DESCRIPTIONS = {
 }
 _LEAST_ERROR, _LEAST_SERVER_ERROR = 400, 500
 _TITLE_LIMIT = 80
+_ASKS_WHO = frozenset({"me", "logout", "written"})
 _ANY_METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -115,7 +117,7 @@ class ServiceView:
             yield name, kind, kind if same else f"Annotated[{kind}, {alias}]"
         if operation.request is not None and operation.method not in {"WS", "GET", "ANY"}:
             yield self._body(operation)
-        if operation.parameters_in("query") and operation.rule == "list":
+        if operation.parameters_in("query") and operation.rule in {"list", "written"}:
             name = self._query_class(operation)
             yield "query", name, f"Annotated[{name}, Query()]"
         yield from _inputs_of_effect(operation)
@@ -170,7 +172,7 @@ def _inputs_of_effect(operation: Operation) -> Iterator[tuple[str, str, str]]:
 def _uses_caller(operation: Operation) -> bool:
     """Whether the operation needs to know who calls."""
     named = any(a.source == "user" for a in operation.effect.assignments)
-    return operation.secured and (operation.owned or named or operation.rule in {"me", "logout"})
+    return operation.secured and (operation.owned or named or operation.rule in _ASKS_WHO)
 
 
 def _is_pure(operation: Operation) -> bool:
@@ -205,10 +207,5 @@ def _responses(operation: Operation) -> str:
 
 
 def implementation_of(contract: Contract) -> dict[str, JsonValue]:
-    """Operation -> implemented, derived or stub-501."""
-    assumed = {note.operation for note in (*contract.assumptions, *contract.gaps)}
-    found: dict[str, JsonValue] = {}
-    for operation in contract.business:
-        state = "derived" if operation.label in assumed else "implemented"
-        found[operation.label] = "stub-501" if operation.rule == "stub" else state
-    return found
+    """Operation -> implemented, derived, written or stub-501."""
+    return {operation.label: status_of(operation, contract) for operation in contract.business}
