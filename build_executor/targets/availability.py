@@ -1,32 +1,35 @@
 """What users of a public address meet while traffic moves: measured, not promised."""
 
+import itertools
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from build_executor.models import Availability
-from build_executor.targets.probing import release_at
 
 _PAUSE_SECONDS = 0.01
 _LEAST_PROBES = 5
+_NOT_ASKED_SECONDS = 1.0
 
 
 class Watch:
-    """Asks for `/health` at `url` in a thread of its own for as long as the context lasts.
+    """Asks again and again, in a thread of its own, until it is closed or its context ends.
 
-    Before and after whatever happens in between it waits for a few answers, so that the longest
-    gap has two ends.
+    `ask` says which release answers, None if none does. What failed before anything ever answered
+    does not count: nobody had a service to miss.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._thread = threading.Thread(target=self._ask, daemon=True)
+    def __init__(self, ask: Callable[[], str | None]) -> None:
+        self._ask = ask
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._stop = threading.Event()
         self._asked = threading.Semaphore(0)
         self._answered: list[float] = []
         self._seconds: list[float] = []
-        self._requests = 0
+        self._failed = 0
+        self._began = time.monotonic()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -39,33 +42,44 @@ class Watch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for _ in range(_LEAST_PROBES):
-            self._asked.acquire(timeout=1)
         self._stop.set()
-        self._thread.join()
+
+    def close(self) -> Availability:
+        """The figures; waits for a few answers first, so that the longest gap has two ends."""
+        for _ in range(_LEAST_PROBES):
+            if self._stop.is_set() or not self._asked.acquire(timeout=_NOT_ASKED_SECONDS):
+                break
+        self._stop.set()
+        return self.result()
 
     def result(self) -> Availability:
         """The figures so far."""
-        pairs = zip(self._answered, self._answered[1:], strict=False)
+        answered, seconds = list(self._answered), list(self._seconds)
+        pairs = itertools.pairwise(answered)
         return Availability(
-            requests=self._requests,
-            failed=self._requests - len(self._answered),
+            requests=len(answered) + self._failed,
+            failed=self._failed,
             longest_gap_ms=round(1000 * max((b - a for a, b in pairs), default=0.0), 1),
-            p99_ms=round(1000 * _p99(self._seconds), 1),
+            p99_ms=round(1000 * _p99(seconds), 1),
         )
 
-    def _ask(self) -> None:
+    def silence(self) -> float:
+        """For how many seconds there has been no answer."""
+        return time.monotonic() - (self._answered[-1] if self._answered else self._began)
+
+    def _run(self) -> None:
         while not self._stop.is_set():
             began = time.monotonic()
-            found = release_at(self._url)
-            self._requests += 1
+            found = self._ask()
             if found is not None:
                 self._answered.append(time.monotonic())
                 self._seconds.append(self._answered[-1] - began)
+            elif self._answered:
+                self._failed += 1
             self._asked.release()
             self._stop.wait(_PAUSE_SECONDS)
 
 
 def _p99(seconds: list[float]) -> float:
     """The time within which 99 of 100 were answered; 0 without any."""
-    return sorted(seconds)[-max(1, len(seconds) // 100)] if seconds else 0.0
+    return sorted(seconds)[-1 - len(seconds) // 100] if seconds else 0.0

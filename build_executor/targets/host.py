@@ -7,11 +7,11 @@ from typing import NamedTuple, Protocol
 
 from build_executor.errors import BuildExecutorError, DeploymentFailed
 from build_executor.models import Release, Value
-from build_executor.targets.probing import await_release
+from build_executor.targets.probing import await_release, release_at
 from build_executor.targets.runtime import Runtime
 from build_executor.targets.state import ServiceState
 from build_executor.targets.store import Ledger, Store
-from build_executor.targets.switch import Candidate, Route, Switch
+from build_executor.targets.switch import Candidate, Counts, Route, Switch
 
 Reach = Callable[[str], str]
 """The URL under which an address of the host (127.0.0.1:port) is reached from here."""
@@ -107,9 +107,22 @@ class HostTarget:
         )
         return url
 
+    def answering(self, url: str) -> str | None:
+        """The release whose marker is read at this URL now."""
+        return release_at(url)
+
     def complaint(self, service: str, release_id: str) -> str | None:
         """What the runtime saw happen to the instance."""
         return self._runtime.complaint(service, release_id)
+
+    def counts(self, service: str, release_id: str) -> Counts:
+        """What the switch counted of the release; nothing if it does not run."""
+        address = self._runtime.address(service, release_id)
+        return Counts() if address is None else self._switch.counts(address)
+
+    def log(self, service: str, release_id: str) -> str:
+        """The end of what the instance said."""
+        return self._runtime.log(service, release_id)
 
     def offer(self, service: str, release_id: str, port: int, share: int) -> None:
         """Point `share` percent of the new connections at the release."""
@@ -153,6 +166,8 @@ class HostTarget:
         route = self._switch.routes().get(service)
         if route is not None and route.release == release_id:
             self._switch.remove(service, self._fences.get(service, 0))
+        elif route is not None and route.candidate and route.candidate.release == release_id:
+            self._repoint(route, None)
         self.stop(service, release_id)
         self._store.remove(service, release_id)
 

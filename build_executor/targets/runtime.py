@@ -26,7 +26,14 @@ class Runtime(Protocol):
         ...
 
     def complaint(self, service: str, release_id: str) -> str | None:
-        """Why the instance will not come up; None while it may."""
+        """Why the instance will not come up, or that it ended after `start`; None if all is well.
+
+        One that crashed and was started again has ended too, as long as `start` is not repeated.
+        """
+        ...
+
+    def log(self, service: str, release_id: str) -> str:
+        """The end of what the instance said; empty if nothing is known of it."""
         ...
 
     def stop(self, service: str, release_id: str) -> None:
@@ -39,6 +46,7 @@ class ProcessRuntime:
 
     def __init__(self, store: ReleaseStore, supervisor: Supervisor) -> None:
         self._store, self._supervisor = store, supervisor
+        self._started: dict[str, int] = {}
 
     def start(self, service: str, release_id: str) -> str:
         """Start the instance, or leave it as it is if it runs."""
@@ -49,6 +57,7 @@ class ProcessRuntime:
             address = None
         port = int(address.rpartition(":")[2]) if address else private_port(self._ports())
         self._supervisor.ensure(self._program(service, release_id, port))
+        self._started[name] = self._supervisor.pid(name)
         return f"127.0.0.1:{port}"
 
     def address(self, service: str, release_id: str) -> str | None:
@@ -57,11 +66,24 @@ class ProcessRuntime:
         return f"127.0.0.1:{port[1]}" if port else None
 
     def complaint(self, service: str, release_id: str) -> str | None:
-        """The last lines of its log if the supervisor saw it end."""
-        state = self._supervisor.state(_name(service, release_id))
-        if state not in FAILED_STATES and state != ABSENT:
+        """The end of its log if the supervisor saw it end."""
+        name = _name(service, release_id)
+        state = self._supervisor.state(name)
+        if state in FAILED_STATES or state == ABSENT:
+            what = "its process ended"
+        elif self._supervisor.pid(name) != self._started.get(name, self._supervisor.pid(name)):
+            what = "its process ended and was started again"
+        else:
             return None
-        return f"its process ended: {self._log_tail(service, release_id) or 'it said nothing'}"
+        return f"{what}: {self.log(service, release_id) or 'it said nothing'}"
+
+    def log(self, service: str, release_id: str) -> str:
+        """The last lines of its log file."""
+        try:
+            said = self._log(service, release_id).read_bytes()[-_LOG_TAIL:]
+        except FileNotFoundError:
+            return ""
+        return said.decode(errors="replace").strip()
 
     def stop(self, service: str, release_id: str) -> None:
         """End the instance for good."""
@@ -90,13 +112,6 @@ class ProcessRuntime:
 
     def _log(self, service: str, release_id: str) -> Path:
         return self._store.shared(service, "logs") / f"{release_id}.log"
-
-    def _log_tail(self, service: str, release_id: str) -> str:
-        try:
-            said = self._log(service, release_id).read_bytes()[-_LOG_TAIL:]
-        except FileNotFoundError:
-            return ""
-        return said.decode(errors="replace").strip()
 
 
 def _name(service: str, release_id: str) -> str:

@@ -151,6 +151,13 @@ class Supervisor:
         except _NO_ANSWER:
             return ABSENT
 
+    def pid(self, name: str) -> int:
+        """The program's process; 0 if it has none now."""
+        try:
+            return int(str(self._call("getProcessInfo", name)["pid"]))
+        except _NO_ANSWER:
+            return 0
+
     def definition(self, name: str) -> str | None:
         """The program as it is written down; None if nothing of this name is kept running."""
         try:

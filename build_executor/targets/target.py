@@ -11,6 +11,7 @@ from typing import Protocol
 from build_executor.models import Release
 from build_executor.targets.state import ServiceState
 from build_executor.targets.store import Ledger
+from build_executor.targets.switch import Counts
 
 
 class Target(Protocol):
@@ -45,8 +46,20 @@ class Target(Protocol):
         """The private address (URL) of the running release, once it answers with its marker."""
         ...
 
+    def answering(self, url: str) -> str | None:
+        """The release whose marker is read at this URL now; None if none answers healthily."""
+        ...
+
     def complaint(self, service: str, release_id: str) -> str | None:
         """What is wrong with the running instance: its process ended, or ended since `start`."""
+        ...
+
+    def counts(self, service: str, release_id: str) -> Counts:
+        """How this release answered the requests that came by the switch; compare two of them."""
+        ...
+
+    def log(self, service: str, release_id: str) -> str:
+        """The end of what the instance said; empty if nothing is known of it."""
         ...
 
     def offer(self, service: str, release_id: str, port: int, share: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from build_executor.models import Release
 from build_executor.targets.state import ServiceState
 from build_executor.targets.store import Ledger
+from build_executor.targets.switch import Counts
 from build_executor.targets.target import Target
 
 
@@ -56,6 +57,15 @@ class DyingTarget:
     def start(self, service: str, release_id: str) -> str:
         with self._step("start"):
             return self.target.start(service, release_id)
+
+    def answering(self, url: str) -> str | None:
+        return self.target.answering(url)
+
+    def counts(self, service: str, release_id: str) -> Counts:
+        return self.target.counts(service, release_id)
+
+    def log(self, service: str, release_id: str) -> str:
+        return self.target.log(service, release_id)
 
     def complaint(self, service: str, release_id: str) -> str | None:
         return self.target.complaint(service, release_id)

@@ -11,6 +11,7 @@ class FakeSupervisor:
 
     kept: dict[str, Program] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
+    pids: dict[str, int] = field(default_factory=dict)
 
     def ensure(self, program: Program) -> None:
         self.kept[program.name] = program
@@ -22,6 +23,9 @@ class FakeSupervisor:
 
     def state(self, name: str) -> str:
         return self.states.get(name, ABSENT)
+
+    def pid(self, name: str) -> int:
+        return self.pids.get(name, 0)
 
     def definition(self, name: str) -> str | None:
         program = self.kept.get(name)

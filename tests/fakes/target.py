@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from build_executor.errors import DeployLocked, DeploymentFailed
 from build_executor.models import Release
 from build_executor.targets.state import ServiceState
+from build_executor.targets.switch import Counts
 
 
 class Killed(BaseException):
@@ -39,6 +40,9 @@ class FakeTarget:
     dies_before: int | None = None
     dies_after: int | None = None
     taken_ports: frozenset[int] = frozenset()
+    is_cut_off: bool = False
+    crashed: set[str] = field(default_factory=set)
+    tallies: dict[str, Counts] = field(default_factory=dict)
 
     did: list[str] = field(default_factory=list)
     states: dict[str, ServiceState] = field(default_factory=dict)
@@ -54,6 +58,7 @@ class FakeTarget:
     def step(self, what: str) -> Iterator[None]:
         """One step: refused, or done; the process may die just before or just after it."""
         number = len(self.did)
+        self._reach()
         if number == self.dies_before:
             raise Killed(f"before {what}")
         self.did.append(what)
@@ -63,8 +68,13 @@ class FakeTarget:
         if number == self.dies_after:
             raise Killed(f"after {what}")
 
+    def _reach(self) -> None:
+        if self.is_cut_off:
+            raise DeploymentFailed(f"{self.name} cannot be reached")
+
     @contextmanager
     def locked(self, service: str, build_id: str) -> Iterator[FakeLedger]:
+        self._reach()
         if service in self.holders:
             raise DeployLocked(f"{service} is being deployed by build {self.holders[service]}")
         self.holders[service] = build_id
@@ -94,11 +104,27 @@ class FakeTarget:
         with self.step(f"start {release_id}"):
             if (service, release_id) not in self.installed:
                 raise DeploymentFailed(f"{release_id} is not installed")
+            if release_id in self.crashed:
+                raise DeploymentFailed(f"{release_id} does not start: its process ended")
             self.running.add((service, release_id))
         return f"http://127.0.0.1/{service}/{release_id}"
 
+    def answering(self, url: str) -> str | None:
+        private = {f"http://127.0.0.1/{service}/{id_}": id_ for service, id_ in self.running}
+        public = {f"http://127.0.0.1:{self.ports[name]}": id_ for name, id_ in self.routes.items()}
+        found = {**private, **public}.get(url)
+        return None if found in self.crashed else found
+
     def complaint(self, service: str, release_id: str) -> str | None:
-        return None if (service, release_id) in self.running else "it does not run"
+        if (service, release_id) in self.running and release_id not in self.crashed:
+            return None
+        return "its process ended: it said nothing"
+
+    def counts(self, service: str, release_id: str) -> Counts:
+        return self.tallies.get(release_id, Counts())
+
+    def log(self, service: str, release_id: str) -> str:
+        return f"{release_id} was here" if (service, release_id) in self.installed else ""
 
     def offer(self, service: str, release_id: str, port: int, share: int) -> None:
         with self.step(f"offer {release_id} {share}"):
@@ -112,7 +138,7 @@ class FakeTarget:
 
     def switch(self, service: str, release_id: str, port: int) -> str:
         with self.step(f"switch {release_id}"):
-            if (service, release_id) not in self.running:
+            if (service, release_id) not in self.running or release_id in self.crashed:
                 raise DeploymentFailed(f"{release_id} does not answer")
             self.routes[service] = release_id
             self.offered.pop(service, None)
@@ -126,6 +152,8 @@ class FakeTarget:
         with self.step(f"archive {release_id}"):
             if self.routes.get(service) == release_id:
                 del self.routes[service]
+            if self.offered.get(service, ("", 0))[0] == release_id:
+                del self.offered[service]
             self.running.discard((service, release_id))
             if (service, release_id) in self.installed:
                 self.archived.add((service, release_id))

@@ -85,3 +85,17 @@ def test_what_ended_an_instance_is_the_end_of_its_log(
 
 def test_an_instance_may_end_without_a_word(runtime: ProcessRuntime) -> None:
     assert runtime.complaint("shop", "1.0.0-abc") == "its process ended: it said nothing"
+
+
+def test_an_instance_that_was_started_again_by_itself_had_ended(
+    runtime: ProcessRuntime, supervisor: FakeSupervisor
+) -> None:
+    supervisor.pids[NAME] = 100
+    runtime.start("shop", "1.0.0-abc")
+    assert runtime.complaint("shop", "1.0.0-abc") is None
+
+    supervisor.pids[NAME] = 101
+
+    assert runtime.complaint("shop", "1.0.0-abc") == (
+        "its process ended and was started again: it said nothing"
+    )

@@ -1,0 +1,231 @@
+"""The minutes after a switch: a release that went wrong gives its traffic back by itself.
+
+A green `/health` is not believed: while the release it replaced is still warm, the new one is
+watched through its public and its private address, its process is watched, what users get from it
+is compared with what they got before, and its contract is asked again.
+"""
+
+import contextvars
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import NamedTuple, TypeVar
+
+from build_executor.errors import BuildExecutorError, DeploymentFailed
+from build_executor.events import report_progress
+from build_executor.models import Check, Finding, Release
+from build_executor.phases import Phase
+from build_executor.targets.availability import Watch
+from build_executor.targets.switch import Counts
+from build_executor.targets.target import Target
+
+Gate = Callable[[str], tuple[Check, ...]]
+
+_PAUSE_SECONDS = 0.05
+_LOOK_SECONDS = 0.25  # between looks at what costs more than a request
+_SILENCE_SECONDS = 1.5
+_LEAST_FAILURES = 5  # before users' errors say anything
+_MORE_FAILURES = 0.1  # on top of twice the share that the forerunner had
+_T = TypeVar("_T")
+
+
+class Guarded(NamedTuple):
+    """A release that has traffic on one host; `forerunner` is the id of what it replaced."""
+
+    target: Target
+    release: Release
+    private_url: str
+    public_url: str
+    forerunner: str | None
+    watch: Watch
+
+
+class Span(NamedTuple):
+    """How long, under which name, and where in the phase's progress it lies."""
+
+    name: str
+    seconds: float
+    from_percent: int
+    to_percent: int
+
+
+def guard(guarded: Sequence[Guarded], gate: Gate, span: Span) -> None:
+    """Return when the time is over and no host showed a bad sign; DeploymentFailed at the first.
+
+    The finding says what was seen, where, and how long after the switch. The contract is asked at
+    the beginning and at the end, through the public address and, at the end, the private one too.
+    """
+    since, stopped = _Since(time.monotonic(), "the switch"), threading.Event()
+    pool = ThreadPoolExecutor(max_workers=3 * len(guarded))
+    try:
+        signs = [_submit(pool, _Lookout(one, since).until(stopped)) for one in guarded]
+        signs += [_submit(pool, _asked(one, one.public_url, gate, since)) for one in guarded]
+        _wait(signs, since.began, span)
+        last = [(one, url) for one in guarded for url in (one.public_url, one.private_url)]
+        asked = [_submit(pool, _asked(one, url, gate, since)) for one, url in last]
+        _settle(signs, asked, stopped)
+    finally:
+        stopped.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def watch_share(guarded: Sequence[Guarded], span: Span) -> None:
+    """The same for a release that has only a share of the traffic; its contract is not asked."""
+    since, stopped = _Since(time.monotonic(), "it was offered"), threading.Event()
+    pool = ThreadPoolExecutor(max_workers=len(guarded))
+    try:
+        signs = [_submit(pool, _Lookout(one, since).until(stopped)) for one in guarded]
+        _wait(signs, since.began, span)
+        _settle(signs, [], stopped)
+    finally:
+        stopped.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def findings_of(checks: tuple[Check, ...], gate: str, when: str = "") -> tuple[Finding, ...]:
+    """One finding for each check that failed; one that says so if nothing was asked."""
+    if not checks:
+        return (Finding(gate=gate, rule="contract", message=f"nothing was asked{when}"),)
+    return tuple(
+        Finding(gate=gate, rule=check.name, message=f"{check.detail or 'failed'}{when}")
+        for check in checks
+        if not check.passed
+    )
+
+
+class _Since(NamedTuple):
+    """How long ago something happened."""
+
+    began: float
+    event: str
+
+    def __str__(self) -> str:
+        return f"{time.monotonic() - self.began:.1f} s after {self.event}"
+
+
+class _Lookout:
+    """Looks for bad signs on one host."""
+
+    def __init__(self, guarded: Guarded, since: _Since) -> None:
+        self._guarded, self._since = guarded, since
+        self._answered = self._looked = since.began
+        self._probes = guarded.watch.result().requests
+        self._before = self._counts()
+        self._forerunner = _share(self._counts_of(guarded.forerunner))
+
+    def until(self, stopped: threading.Event) -> Callable[[], tuple[Finding, ...]]:
+        """Look until `stopped`: what was seen first, or nothing."""
+
+        def look() -> tuple[Finding, ...]:
+            while (sign := self._sign()) is None:
+                if stopped.wait(_PAUSE_SECONDS):
+                    return ()
+            name, rule, seen = self._guarded.target.name, sign[0], sign[1]
+            message = f"{seen} {self._since} on {name}"
+            return (Finding(gate="guard", rule=rule, message=message),)
+
+        return look
+
+    def _sign(self) -> tuple[str, str] | None:
+        target, release = self._guarded.target, self._guarded.release
+        found = target.answering(self._guarded.private_url)
+        if found == release.id:
+            self._answered = time.monotonic()
+        elif found is not None:
+            return "marker", f"{found} answers instead of {release.id}"
+        if found is None or self._is_time_to_look():
+            return self._closer_look()
+        return None
+
+    def _is_time_to_look(self) -> bool:
+        return time.monotonic() - self._looked > _LOOK_SECONDS
+
+    def _closer_look(self) -> tuple[str, str] | None:
+        target, release = self._guarded.target, self._guarded.release
+        self._looked = time.monotonic()
+        complaint = target.complaint(release.service, release.id)
+        if complaint is not None:
+            return "crash", complaint
+        silence = max(self._looked - self._answered, self._guarded.watch.silence())
+        if silence > _SILENCE_SECONDS:
+            return "silence", f"no healthy answer for {silence:.1f} s"
+        return self._errors()
+
+    def _errors(self) -> tuple[str, str] | None:
+        """Whether users meet more errors than with the forerunner; our own probes do not count."""
+        now = self._counts()
+        probes = self._guarded.watch.result().requests - self._probes
+        failed = now.failed - self._before.failed
+        answered = max(0, now.answered - self._before.answered - probes)
+        share = _share(Counts(answered=answered, failed=failed))
+        if failed < _LEAST_FAILURES or share <= 2 * self._forerunner + _MORE_FAILURES:
+            return None
+        asked = answered + failed
+        return "errors", f"{failed} of {asked} requests failed (before: {self._forerunner:.0%})"
+
+    def _counts(self) -> Counts:
+        return self._counts_of(self._guarded.release.id)
+
+    def _counts_of(self, release_id: str | None) -> Counts:
+        if release_id is None:
+            return Counts()
+        return self._guarded.target.counts(self._guarded.release.service, release_id)
+
+
+def _asked(
+    guarded: Guarded, url: str, gate: Gate, since: _Since
+) -> Callable[[], tuple[Finding, ...]]:
+    """The contract, asked at this address."""
+
+    def ask() -> tuple[Finding, ...]:
+        try:
+            checks = gate(url)
+        except (BuildExecutorError, OSError) as error:
+            message = f"{error} {since} on {guarded.target.name}"
+            return (Finding(gate="guard", rule="contract", message=message),)
+        return findings_of(checks, "guard", f" {since} on {guarded.target.name}")
+
+    return ask
+
+
+def _wait(signs: Sequence[Future[tuple[Finding, ...]]], began: float, span: Span) -> None:
+    """Return when the time is over; DeploymentFailed as soon as one of the signs is bad."""
+    end = began + span.seconds
+    while (left := end - time.monotonic()) > 0:
+        pending = [sign for sign in signs if not sign.done()]
+        wait(pending, timeout=min(1, left), return_when=FIRST_COMPLETED)
+        _raise_if_bad(signs)
+        passed = min(span.seconds, time.monotonic() - began)
+        percent = (span.to_percent - span.from_percent) * passed / span.seconds
+        message = f"{span.name}: {passed:.0f} of {span.seconds:g} s without a bad sign"
+        report_progress(Phase.DEPLOYMENT, span.from_percent + int(percent), message)
+
+
+def _settle(
+    signs: list[Future[tuple[Finding, ...]]],
+    asked: list[Future[tuple[Finding, ...]]],
+    stopped: threading.Event,
+) -> None:
+    """Wait until what was asked is answered, then for the last look of the lookouts."""
+    while any(not one.done() for one in asked):
+        wait([one for one in (*signs, *asked) if not one.done()], return_when=FIRST_COMPLETED)
+        _raise_if_bad((*signs, *asked))
+    stopped.set()
+    wait(signs)
+    _raise_if_bad((*signs, *asked))
+
+
+def _raise_if_bad(signs: Sequence[Future[tuple[Finding, ...]]]) -> None:
+    found = [finding for sign in signs if sign.done() for finding in sign.result()]
+    if found:
+        raise DeploymentFailed("the release went wrong after it had passed the gate", found)
+
+
+def _submit(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> Future[_T]:
+    """Let it run with this thread's context, in which the log knows its build."""
+    return pool.submit(contextvars.copy_context().run, work)
+
+
+def _share(counts: Counts) -> float:
+    return counts.failed / max(1, counts.answered + counts.failed)
