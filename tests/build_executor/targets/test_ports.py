@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from build_executor import ports
 from build_executor.errors import DeploymentFailed
-from build_executor.targets import ports
 from build_executor.targets.ports import PortBook, is_free, private_port
 from tests.ports import free_port
 
