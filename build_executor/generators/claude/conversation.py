@@ -31,7 +31,7 @@ class Conversation:
 
     @property
     def has_writes(self) -> bool:
-        """Whether anything that was asked for is there, which a later failure does not take away."""
+        """Whether anything asked for is there, which no later failure takes away."""
         return bool(self._writes)
 
     @property
