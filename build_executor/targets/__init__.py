@@ -2,7 +2,7 @@
 
 from build_executor.errors import InvalidSettings
 from build_executor.settings import Settings
-from build_executor.targets.local import LocalTarget
+from build_executor.targets.local import local_target
 from build_executor.targets.target import Target
 
 __all__ = ["Target", "open_target", "open_targets"]
@@ -14,7 +14,7 @@ def open_targets(name: str, settings: Settings) -> tuple[Target, ...]:
     InvalidSettings if there is no target of this name, or it is not configured.
     """
     if name == "local":
-        return (LocalTarget(settings.services, keep_releases=settings.keep_releases),)
+        return (local_target(settings),)
     if name == "production":
         raise InvalidSettings("the target `production` is not configured: deploy to `local`")
     raise InvalidSettings(f"no target of this name: `{name}`; there are `local`, `production`")

@@ -1,6 +1,8 @@
 """The local target: this machine, supervised processes, the embedded switch."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from build_executor.settings import Settings
 from build_executor.targets.host import HostTarget, Parts, Patience
@@ -11,12 +13,20 @@ from build_executor.targets.supervisor import Supervisor
 from build_executor.targets.switch import EmbeddedSwitch
 from build_executor.targets.switch_process import LocalSwitchProcess
 
+if TYPE_CHECKING:
+    from build_executor.targets.docker_target import Containers
+
 
 class LocalTarget(HostTarget):
-    """This machine, below one folder."""
+    """This machine, below one folder; `furnish` may exchange its parts."""
 
     def __init__(
-        self, root: Path, *, keep_releases: int = 5, patience: Patience | None = None
+        self,
+        root: Path,
+        *,
+        keep_releases: int = 5,
+        patience: Patience | None = None,
+        furnish: Callable[[Parts], Parts] | None = None,
     ) -> None:
         patience = patience or Patience()
         self.supervisor = Supervisor(_supervisor_folder(root))
@@ -27,6 +37,7 @@ class LocalTarget(HostTarget):
             runtime=ProcessRuntime(store, self.supervisor),
             switch=EmbeddedSwitch(LocalSwitchProcess(root / ".switch", self.supervisor)),
         )
+        parts = furnish(parts) if furnish else parts
         super().__init__("local", parts, keep_releases=keep_releases, patience=patience)
 
     def recover(self) -> None:
@@ -36,14 +47,35 @@ class LocalTarget(HostTarget):
             super().recover()
 
 
+def local_target(settings: Settings, patience: Patience | None = None) -> LocalTarget:
+    """This machine as the settings want it: releases as processes, or in containers."""
+    return LocalTarget(
+        settings.services,
+        keep_releases=settings.keep_releases,
+        patience=patience,
+        furnish=_containers(settings).contain if settings.docker else None,
+    )
+
+
 def local_supervisor_up(settings: Settings) -> None:
     """Bring the deployed services back; nothing starts if none was ever deployed."""
-    LocalTarget(settings.services).recover()
+    local_target(settings).recover()
 
 
 def local_supervisor_down(settings: Settings) -> None:
     """End the deployed services, the switch and their supervisor, and nothing else."""
+    if settings.docker:
+        _containers(settings).end_all()
     Supervisor(_supervisor_folder(settings.services)).shut_down()
+
+
+def _containers(settings: Settings) -> "Containers":
+    from build_executor.targets.docker_target import (  # noqa: PLC0415 - slow: it imports the SDK
+        Containers,
+        lend_here,
+    )
+
+    return Containers(settings.services, settings, lend_here)
 
 
 def _supervisor_folder(root: Path) -> Path:

@@ -125,14 +125,14 @@ class ReleaseStore:
         folder = self.folder(release.service, release.id)
         if folder.exists():
             return
-        _check_digest(release)
+        check_digest(release)
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         for remnant in folder.parent.glob(".*"):  # of installers that were killed: we have the lock
             shutil.rmtree(remnant)
         staging = folder.with_name(f".{release.id}.{secrets.token_hex(4)}")
         staging.mkdir(mode=0o700)
         try:
-            _unpack(release.archive, staging)
+            unpack(release.archive, staging)
             _copy_environment(release.environment, staging / ".venv")
             staging.rename(folder)
         except BaseException:
@@ -189,14 +189,16 @@ def _holder(lock: IO[str]) -> str:
     return "build {build} (pid {pid} on {host}, since {since})".format(**holder)
 
 
-def _check_digest(release: Release) -> None:
+def check_digest(release: Release) -> None:
+    """DeploymentFailed if the release's archive is not the one that was built."""
     with release.archive.open("rb") as archive:
         found = hashlib.file_digest(archive, "sha256").hexdigest()
     if found != release.digest:
         raise DeploymentFailed(f"the archive of {release.id} was changed: its SHA-256 is {found}")
 
 
-def _unpack(archive: Path, folder: Path) -> None:
+def unpack(archive: Path, folder: Path) -> None:
+    """Put the files of a release's archive below `folder`; DeploymentFailed for anything else."""
     try:
         extract(archive, folder)
     except UnsafeArchive as error:

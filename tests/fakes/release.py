@@ -21,7 +21,7 @@ import asyncio, json, os, pathlib, signal, sys
 
 behaviour = json.loads(pathlib.Path("behaviour.json").read_text())
 release, data = os.environ["RELEASE_ID"], pathlib.Path(os.environ["DATA_DIR"])
-port = int(sys.argv[sys.argv.index("--port") + 1])
+host, port = (sys.argv[sys.argv.index(option) + 1] for option in ("--host", "--port"))
 busy = 0
 
 async def answer(path):
@@ -63,7 +63,7 @@ async def main():
         sys.exit("cannot start: " + behaviour["crash"])
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    server = await asyncio.start_server(serve, "127.0.0.1", port)
+    server = await asyncio.start_server(serve, host, int(port))
     await stopped.wait()
     server.close()
     while busy:
@@ -88,6 +88,7 @@ class Releases:
             "uvicorn/__main__.py": SERVER,
             "behaviour.json": json.dumps(behaviour),
             "VERSION": version,
+            "requirements.txt": "# the standard library is enough\n",
         }
         archive = write_archive(folder / "release.tar.gz", files)
         digest = digest_of(archive)

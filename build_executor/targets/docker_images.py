@@ -1,0 +1,215 @@
+"""Images of releases: one with the dependencies, made once per lock, and the source on top of it.
+
+Both are built by the classic builder, without a network: what they need is in their context. The
+base is asked for its Python once, so that the wheels fit it.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import re
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from docker.errors import APIError, ContainerError, ImageNotFound, NotFound
+from pydantic import ValidationError
+
+from build_executor.errors import DeploymentFailed
+from build_executor.files import write_atomically
+from build_executor.models import Release
+from build_executor.settings import Settings
+from build_executor.targets.dependencies import Platform, vendored_dependencies
+from build_executor.targets.docker_engine import DockerEngine
+from build_executor.targets.releases import check_digest, unpack
+
+KIND, SCOPE = "build-executor.kind", "build-executor.scope"
+SERVICE, RELEASE = "build-executor.service", "build-executor.release"
+_BASED_ON = "build-executor.dependencies"
+INNER_PORT = 8000
+GRACE_SECONDS = 5
+_ASK = "import json, platform, sys; print(json.dumps({'machine': platform.machine(), 'python':"
+_ASK += " '%d.%d' % sys.version_info[:2]}))"
+_COMPILE = "import compileall; compileall.compile_dir('/dependencies', quiet=2)"
+_UNUSUAL = re.compile(r"[^A-Za-z0-9_.-]")
+_TRIES = 3
+_log = logging.getLogger(__name__)
+
+
+def plain_name(service: str, release_id: str) -> str:
+    """The two as one name that Docker accepts, for tags and containers; different ones differ."""
+    digest = hashlib.sha256(f"{service}/{release_id}".encode()).hexdigest()[:8]
+    return f"{_UNUSUAL.sub('-', f'{service}-{release_id}')[:100]}-{digest}"
+
+
+class ReleaseImages:
+    """The images of one target's releases; `scope` tells them from those of other targets."""
+
+    def __init__(self, engine: DockerEngine, scope: str, settings: Settings) -> None:
+        self.scope = scope
+        self._engine, self._settings = engine, settings
+
+    def find(self, service: str, release_id: str) -> str | None:
+        """The id of the release's image; None if there is none."""
+        with self._engine.client() as client:
+            try:
+                return str(client.images.get(self._tag(service, release_id)).id)
+            except ImageNotFound:
+                return None
+
+    def build(self, release: Release) -> None:
+        """Make the release's image, unless it is there.
+
+        DeploymentFailed if its archive is not the one that was built or holds more than plain
+        files, if its dependencies cannot be had for the base image, or if the engine refuses.
+        """
+        if self.find(release.service, release.id) is not None:
+            return
+        check_digest(release)
+        with tempfile.TemporaryDirectory(prefix="release-image-") as scratch:
+            source = Path(scratch)
+            unpack(release.archive, source)
+            self._build_on_dependencies(release, source)
+
+    def remove(self, service: str, release_id: str) -> None:
+        """Remove the release's image, and images of dependencies that no release needs any more."""
+        with self._engine.client() as client:
+            with contextlib.suppress(ImageNotFound):
+                client.images.remove(self._tag(service, release_id))
+            self._prune(client)
+
+    def _build_on_dependencies(self, release: Release, source: Path) -> None:
+        """Another target of this engine may prune the dependencies before they are built upon."""
+        for attempt in range(1, _TRIES + 1):
+            dependencies = self._dependencies(source / "requirements.txt")
+            try:
+                self._build_release(release, source, dependencies)
+            except DeploymentFailed:
+                if attempt == _TRIES or self._exists(dependencies):
+                    raise
+            else:
+                return
+
+    def _build_release(self, release: Release, source: Path, dependencies: str) -> None:
+        labels = {SERVICE: release.service, RELEASE: release.id, SCOPE: self.scope}
+        tag = self._tag(release.service, release.id)
+        dockerfile = f"FROM {dependencies}\nADD app.tar /app/\nCMD {json.dumps(_serve())}\n"
+        with tempfile.TemporaryFile() as app:
+            _pack_source(source, app)
+            labels |= {KIND: "release", _BASED_ON: dependencies}
+            self._build(tag, labels, dockerfile, {"app.tar": app})
+
+    def _dependencies(self, requirements: Path) -> str:
+        """The id of the image with these dependencies, made if there is none."""
+        base = self._engine.image(self._settings.docker_base_image)
+        platform = self._platform(base)
+        packages = vendored_dependencies(requirements, platform, self._settings)
+        key = hashlib.sha256(f"{base.id} {packages.key}".encode()).hexdigest()[:32]
+        tag = f"build-executor/dependencies:{key}"
+        with self._engine.client() as client:
+            try:
+                return str(client.images.get(tag).id)
+            except ImageNotFound:
+                _log.info("building the image of the dependencies %s", packages.key)
+        with packages.archive.open("rb") as archive:
+            dockerfile = _dependencies_dockerfile(base.id)
+            return self._build(
+                tag, {KIND: "dependencies"}, dockerfile, {"packages.tar.gz": archive}
+            )
+
+    def _platform(self, base: Any) -> Platform:  # noqa: ANN401 - the SDK has no types
+        """What the base image says of its Python; asked once per image."""
+        file = self._settings.cache / "docker-bases" / f"{base.id.partition(':')[2]}.json"
+        with contextlib.suppress(FileNotFoundError, ValidationError):
+            return Platform.model_validate_json(file.read_bytes())
+        name = self._settings.docker_base_image
+        with self._engine.client() as client:
+            try:
+                said = client.containers.run(
+                    base.id, ["-c", _ASK], entrypoint=["python3"], network_mode="none", remove=True
+                )
+            except (ContainerError, APIError) as error:
+                raise DeploymentFailed(f"the image `{name}` has no Python 3.11: {error}") from error
+        platform = Platform.model_validate_json(said)
+        write_atomically(file, platform.model_dump_json().encode())
+        return platform
+
+    def _build(
+        self, tag: str, labels: dict[str, str], dockerfile: str, files: dict[str, Any]
+    ) -> str:
+        """The id of the new image."""
+        with tempfile.TemporaryFile() as context, self._engine.client() as client:
+            with tarfile.open(fileobj=context, mode="w") as tar:
+                text = dockerfile.encode()
+                _add(tar, "Dockerfile", io.BytesIO(text))
+                for name, content in files.items():
+                    _add(tar, name, content)
+            context.seek(0)
+            image, _ = client.images.build(
+                fileobj=context,
+                custom_context=True,
+                tag=tag,
+                labels=labels,
+                network_mode="none",
+                rm=True,
+                forcerm=True,
+            )
+            return str(image.id)
+
+    def _prune(self, client: Any) -> None:  # noqa: ANN401 - the SDK has no types
+        images = client.images.list(filters={"label": f"{KIND}=release"})
+        used = {image.labels.get(_BASED_ON) for image in images}
+        for image in client.images.list(filters={"label": f"{KIND}=dependencies"}):
+            # A release's image has the labels of the one below it, which its own replace.
+            if image.id not in used:
+                with contextlib.suppress(NotFound, APIError):  # somebody is building upon it
+                    client.images.remove(image.tags[0] if image.tags else image.id)
+
+    def _exists(self, image: str) -> bool:
+        with self._engine.client() as client:
+            return any(found.id == image for found in client.images.list(all=True))
+
+    def _tag(self, service: str, release_id: str) -> str:
+        return f"build-executor/{self.scope}:{plain_name(service, release_id)}"
+
+
+def _dependencies_dockerfile(base: str) -> str:
+    """By the base's id: a name that is not there would be looked for on the internet."""
+    return f"""FROM {base}
+USER 0
+ADD packages.tar.gz /dependencies/
+RUN {json.dumps(["python3", "-c", _COMPILE])}
+ENV PYTHONPATH=/dependencies PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+WORKDIR /app
+ENTRYPOINT []
+"""
+
+
+def _serve() -> list[str]:
+    listen = ["--host", "0.0.0.0", "--port", str(INNER_PORT)]  # noqa: S104 - the container's own
+    polite = ["--no-server-header", "--timeout-graceful-shutdown", str(GRACE_SECONDS)]
+    return ["python3", "-m", "uvicorn", "app.main:app", *listen, *polite]
+
+
+def _pack_source(source: Path, packed: Any) -> None:  # noqa: ANN401 - any binary file
+    """Of nobody in particular: whoever made the archive has no rights in the container."""
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        tar.add(source, ".", filter=_of_root)
+    packed.seek(0)
+
+
+def _of_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+    return member
+
+
+def _add(tar: tarfile.TarFile, name: str, content: Any) -> None:  # noqa: ANN401 - any binary file
+    member = tarfile.TarInfo(name)
+    member.size = content.seek(0, io.SEEK_END)
+    content.seek(0)
+    tar.addfile(member, content)

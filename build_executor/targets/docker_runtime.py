@@ -1,0 +1,200 @@
+"""Instances of releases as containers with as few rights as a service needs."""
+
+import contextlib
+import random
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import Any
+
+from docker.errors import APIError, NotFound
+from docker.types import Ulimit
+
+from build_executor.errors import DeploymentFailed
+from build_executor.targets.docker_engine import DockerEngine
+from build_executor.targets.docker_images import (
+    GRACE_SECONDS,
+    INNER_PORT,
+    RELEASE,
+    SCOPE,
+    SERVICE,
+    ReleaseImages,
+    plain_name,
+)
+from build_executor.targets.store import Store
+
+Lend = Callable[[PurePath], str]
+"""Lets containers write in a folder of the host: the user (uid:gid) that they must run as."""
+
+_PORT = "build-executor.port"
+# Above the private ports of supervised processes, below what the kernel gives to connections.
+_PORTS = range(30_000, 32_768)
+_TAKEN = ("port is already allocated", "address already in use")
+_TRIES = 20
+_LOG_LINES = 25
+_MEGABYTE = 1024 * 1024
+
+
+class DockerRuntime:
+    """One container a release; the engine brings it back after a crash, and after its own end."""
+
+    def __init__(
+        self, engine: DockerEngine, images: ReleaseImages, store: Store, lend: Lend
+    ) -> None:
+        self._engine, self._images, self._store, self._lend = engine, images, store, lend
+        self._restarts: dict[str, int] = {}
+
+    def start(self, service: str, release_id: str) -> str:
+        """Start the instance, or leave it as it is if it runs."""
+        name = self._name(service, release_id)
+        with self._engine.client() as client:
+            container = _find(client, name)
+            if container is not None and container.status == "running":
+                self._restarts[name] = container.attrs["RestartCount"]
+                return _address(container)
+            if container is not None:
+                _remove(container)
+            self._restarts[name] = 0
+            return self._run(client, service, release_id)
+
+    def address(self, service: str, release_id: str) -> str | None:
+        """Where the instance listens; None if it is not kept running."""
+        with self._engine.client() as client:
+            container = _find(client, self._name(service, release_id))
+            return None if container is None else _address(container)
+
+    def complaint(self, service: str, release_id: str) -> str | None:
+        """How its container ended, also if it was started again since, with its last words."""
+        name = self._name(service, release_id)
+        with self._engine.client() as client:
+            container = _find(client, name)
+            if container is None:
+                return "its container is gone"
+            restarts = container.attrs["RestartCount"]
+            is_up = container.status in {"created", "running"}
+            if is_up and restarts == self._restarts.get(name, restarts):
+                return None
+            return f"{_ending(container)}: {_last_words(container) or 'it said nothing'}"
+
+    def log(self, service: str, release_id: str) -> str:
+        """The last lines that its container printed."""
+        with self._engine.client() as client:
+            container = _find(client, self._name(service, release_id))
+            return "" if container is None else _last_words(container)
+
+    def stop(self, service: str, release_id: str) -> None:
+        """End the instance for good."""
+        with self._engine.client() as client:
+            container = _find(client, self._name(service, release_id))
+            if container is not None:
+                _end(container)
+
+    def _run(self, client: Any, service: str, release_id: str) -> str:  # noqa: ANN401 - no types
+        image = self._images.find(service, release_id)
+        if image is None:
+            raise DeploymentFailed(f"{service} {release_id} has no image")
+        data = self._store.shared(service, "data")
+        identity = {SERVICE: service, RELEASE: release_id, SCOPE: self._images.scope}
+        options = {
+            "name": self._name(service, release_id),
+            "image": image,
+            "user": self._lend(data),
+            "environment": {"PORT": str(INNER_PORT), "RELEASE_ID": release_id, **_FOLDERS},
+            "volumes": {str(data): {"bind": _FOLDERS["DATA_DIR"], "mode": "rw"}},
+        }
+        for port in self._free_ports(client):
+            labels = {**identity, _PORT: str(port)}
+            publish = {f"{INNER_PORT}/tcp": ("127.0.0.1", port)}
+            container = client.containers.create(
+                **options, labels=labels, ports=publish, **_hardened()
+            )
+            if _started(container):
+                return f"127.0.0.1:{port}"
+        raise DeploymentFailed(f"no free port in {_PORTS.start}-{_PORTS.stop - 1}")
+
+    def _free_ports(self, client: Any) -> list[int]:  # noqa: ANN401 - the SDK has no types
+        """Some that no container of ours has, not even one that is about to come back."""
+        known = client.api.containers(all=True, filters={"label": _PORT})
+        taken = {int(container["Labels"][_PORT]) for container in known}
+        return [port for port in random.sample(_PORTS, _TRIES) if port not in taken]
+
+    def _name(self, service: str, release_id: str) -> str:
+        return f"build-executor-{self._images.scope}-{plain_name(service, release_id)}"
+
+
+_FOLDERS = {"DATA_DIR": "/data", "HOME": "/tmp"}  # noqa: S108 - the container's own
+
+
+def _hardened() -> dict[str, Any]:
+    """What a service may do and use; its own data and `/tmp` are all it can write to."""
+    return {
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "read_only": True,
+        "tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=64m"},  # noqa: S108 - the container's own
+        "pids_limit": 256,
+        "mem_limit": 512 * _MEGABYTE,
+        "memswap_limit": 512 * _MEGABYTE,
+        "nano_cpus": 1_000_000_000,
+        "ulimits": [Ulimit(name="core", soft=0, hard=0)],
+        "init": True,
+        "restart_policy": {"Name": "unless-stopped"},
+        "log_config": {"type": "json-file", "config": {"max-size": "10m", "max-file": "3"}},
+    }
+
+
+def end_all(engine: DockerEngine, scope: str) -> None:
+    """End all containers of one target; each is made again when its release is started."""
+    with engine.client() as client:
+        ours = {"label": f"{SCOPE}={scope}"}
+        for container in client.containers.list(all=True, filters=ours, ignore_removed=True):
+            _end(container)
+
+
+def _find(client: Any, name: str) -> Any | None:  # noqa: ANN401 - the SDK has no types
+    try:
+        return client.containers.get(name)
+    except NotFound:
+        return None
+
+
+def _started(container: Any) -> bool:  # noqa: ANN401 - the SDK has no types
+    """False if somebody else has its port; it is removed then, as after every other failure."""
+    try:
+        container.start()
+    except APIError as error:
+        _remove(container)
+        if not any(words in str(error.explanation) for words in _TAKEN):
+            raise
+        return False
+    return True
+
+
+def _end(container: Any) -> None:  # noqa: ANN401 - the SDK has no types
+    with contextlib.suppress(NotFound):
+        container.stop(timeout=2 * GRACE_SECONDS)
+    _remove(container)
+
+
+def _remove(container: Any) -> None:  # noqa: ANN401 - the SDK has no types
+    with contextlib.suppress(NotFound):
+        container.remove(v=True, force=True)
+
+
+def _address(container: Any) -> str:  # noqa: ANN401 - the SDK has no types
+    return f"127.0.0.1:{container.labels[_PORT]}"
+
+
+def _ending(container: Any) -> str:  # noqa: ANN401 - the SDK has no types
+    state = container.attrs["State"]
+    if state["OOMKilled"]:
+        return "its container ran out of memory"
+    if container.status == "running":
+        return "its process ended and was started again"
+    return f"its container ended with {state['ExitCode']}"
+
+
+def _last_words(container: Any) -> str:  # noqa: ANN401 - the SDK has no types
+    with contextlib.suppress(NotFound):
+        said: bytes = container.logs(tail=_LOG_LINES)
+        return said.decode(errors="replace").strip()
+    return ""
