@@ -15,6 +15,7 @@ from build_executor.claude_models import Price
 from build_executor.errors import InvalidSettings
 
 _SHORTEST_KEY = 32
+_SHARES = range(1, 100)
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -33,6 +34,9 @@ class Settings(BaseSettings):
     )
     approval_timeout_seconds: int = Field(
         default=86_400, ge=1, description="how long a build waits at a checkpoint"
+    )
+    breaking_change_approval: bool = Field(
+        default=True, description="whether a build that breaks callers of the live version waits"
     )
     registry_url: HttpUrl | None = Field(
         default=None, description="the mesh's registry; unset: the embedded service directory"
@@ -80,6 +84,24 @@ class Settings(BaseSettings):
         default=8, ge=0, le=30, description="odd requests to a staged copy; 0: none"
     )
     keep_releases: int = Field(default=5, ge=2, description="proven releases kept per service")
+    guard_seconds: float = Field(
+        default=10, ge=0, le=900, description="how long a new release is watched, the old one warm"
+    )
+    canary_steps: Annotated[tuple[int, ...], NoDecode] = Field(
+        default=(),
+        max_length=5,
+        description="percent of the traffic a new release gets first, such as `10,50`",
+    )
+    canary_step_seconds: float = Field(
+        default=10, ge=0, le=300, description="how long each of `CANARY_STEPS` lasts"
+    )
+    switch: Literal["embedded", "caddy"] = Field(
+        default="embedded", description="who owns the public ports of local services"
+    )
+    caddy_admin: HttpUrl = Field(
+        default=HttpUrl("http://127.0.0.1:2019"),
+        description="Caddy's admin API, for `SWITCH=caddy`",
+    )
     docker: bool = Field(default=False, description="whether local releases run in containers")
     docker_base_image: str = Field(
         default="python:3.11-slim", description="what containers are made from: any Python 3.11+"
@@ -100,6 +122,18 @@ class Settings(BaseSettings):
     def _split_models(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("canary_steps", mode="before")
+    @classmethod
+    def _split_steps(cls, value: object) -> object:
+        return tuple(value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("canary_steps")
+    @classmethod
+    def _growing(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not set(value) <= set(_SHARES) or list(value) != sorted(set(value)):
+            raise ValueError("must be growing percentages from 1 to 99")
         return value
 
     @field_validator("build_executor_home")

@@ -1,10 +1,12 @@
-"""The local target: this machine, supervised processes, the embedded switch."""
+"""The local target: this machine, with supervised processes and the embedded switch by default."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from build_executor.settings import Settings
+from build_executor.targets.caddy import CaddySwitch
+from build_executor.targets.caddy_admin import CaddyAdmin
 from build_executor.targets.host import HostTarget, Parts, Patience
 from build_executor.targets.ports import PortBook
 from build_executor.targets.releases import ReleaseStore
@@ -44,16 +46,24 @@ class LocalTarget(HostTarget):
         """Bring what was deployed back; nothing starts if nothing ever was."""
         if self.supervisor.programs():
             self.supervisor.start()
-            super().recover()
+        super().recover()
 
 
 def local_target(settings: Settings, patience: Patience | None = None) -> LocalTarget:
-    """This machine as the settings want it: releases as processes, or in containers."""
+    """This machine as the settings want it: processes or containers, one switch or the other."""
+
+    def furnish(parts: Parts) -> Parts:
+        if settings.docker:
+            parts = _containers(settings).contain(parts)
+        if settings.switch == "caddy":
+            parts = parts._replace(switch=CaddySwitch(CaddyAdmin(str(settings.caddy_admin))))
+        return parts
+
     return LocalTarget(
         settings.services,
         keep_releases=settings.keep_releases,
         patience=patience,
-        furnish=_containers(settings).contain if settings.docker else None,
+        furnish=furnish,
     )
 
 

@@ -1,0 +1,117 @@
+"""Caddy's admin API, as far as a switch needs it.
+
+The configuration is read and written as a whole, and written only if it is still what was read: so
+nobody's changes are lost. Caddy sends the tag for that in a trailer, which HTTP clients drop; hence
+h11.
+"""
+
+import json
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import h11
+
+from build_executor.errors import DeploymentFailed
+
+_CALL_SECONDS = 10.0
+_CHUNK = 65_536
+_OK = 200
+_CHANGED = 412
+
+Json = dict[str, Any]
+
+
+class Answer(NamedTuple):
+    """What Caddy said; `tag` names the state of the configuration."""
+
+    status: int
+    body: Any
+    tag: str | None
+
+
+class CaddyAdmin:
+    """The API at `url`; `dial` says where a connection to its host:port really goes.
+
+    DeploymentFailed if nobody answers there, or refuses.
+    """
+
+    def __init__(self, url: str, dial: Callable[[str], str] = lambda address: address) -> None:
+        parts = urlsplit(url)
+        self._url, self._dial = url, dial
+        self._address = f"{parts.hostname}:{parts.port or 80}"
+
+    def read(self) -> tuple[Json, str]:
+        """The whole configuration and its tag."""
+        answer = self._get("/config/")
+        if answer.tag is None:
+            raise DeploymentFailed(f"the Caddy at {self._url} is too old: 2.6 or newer is needed")
+        return answer.body or {}, answer.tag
+
+    def write(self, config: Mapping[str, Any], tag: str) -> bool:
+        """Replace the whole configuration at once; False if it is not that of `tag` any more."""
+        answer = self._ask("POST", "/config/", json.dumps(config).encode(), {"if-match": tag})
+        if answer.status not in {_OK, _CHANGED}:
+            raise DeploymentFailed(f"Caddy refuses: {_reason(answer)}")
+        return answer.status == _OK
+
+    def in_flight(self, upstream: str) -> int:
+        """How many requests this upstream has not answered yet."""
+        upstreams = self._get("/reverse_proxy/upstreams").body or []
+        return sum(one["num_requests"] for one in upstreams if one["address"] == upstream)
+
+    def _get(self, path: str) -> Answer:
+        answer = self._ask("GET", path)
+        if answer.status != _OK:
+            raise DeploymentFailed(f"no Caddy of a known version at {self._url}: {_reason(answer)}")
+        return answer
+
+    def _ask(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        try:
+            return self._converse(method, path, body, headers or {})
+        except (OSError, h11.ProtocolError, ValueError) as error:
+            raise DeploymentFailed(f"no Caddy answers at {self._url}: {error}") from error
+
+    def _converse(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        host, _, port = self._dial(self._address).rpartition(":")
+        client = h11.Connection(h11.CLIENT)
+        request = h11.Request(
+            method=method,
+            target=path,
+            headers=[
+                ("host", self._address),
+                ("content-type", "application/json"),
+                ("content-length", str(len(body))),
+                *headers.items(),
+            ],
+        )
+        with socket.create_connection((host, int(port)), _CALL_SECONDS) as connection:
+            for event in (request, h11.Data(body), h11.EndOfMessage()):
+                connection.sendall(client.send(event) or b"")
+            return _read(client, connection)
+
+
+def _read(client: h11.Connection, connection: socket.socket) -> Answer:
+    status, body, tag = 0, b"", None
+    while True:
+        match client.next_event():
+            case h11.NEED_DATA:
+                client.receive_data(connection.recv(_CHUNK))
+            case h11.Response(status_code=status):
+                pass
+            case h11.Data(data=data):
+                body += data
+            case h11.EndOfMessage(headers=trailers):
+                tag = next((value.decode() for name, value in trailers if name == b"etag"), None)
+                return Answer(status, json.loads(body) if body.strip() else None, tag)
+            case event:
+                raise ConnectionResetError(f"it ended before it answered: {event!r}")
+
+
+def _reason(answer: Answer) -> str:
+    if isinstance(answer.body, dict) and "error" in answer.body:
+        return str(answer.body["error"])
+    return f"status {answer.status}"
