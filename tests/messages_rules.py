@@ -72,8 +72,8 @@ def invalid(message: str) -> Refuses:
 
 
 def check_headers(headers: Mapping[str, str], key: str) -> Refuses | None:
-    """401 and 400 for what comes before the body."""
-    if headers.get("x-api-key") != key:
+    """401 and 400 for what comes before the body; the key may come in either header."""
+    if key not in {headers.get("x-api-key"), headers.get("authorization", "")[len("Bearer ") :]}:
         return Refuses(401, "authentication_error", "invalid x-api-key")
     version = headers.get("anthropic-version")
     if version is None:

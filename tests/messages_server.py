@@ -11,8 +11,6 @@ a function of the request, such as `tests.messages_obedience.Obedient`.
 
 import itertools
 import json
-import socket
-import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -355,10 +353,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._event("error", {"error": error})
                 self._chunk(b"")
             case "connection":
-                linger = struct.pack("ii", 1, 0)
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                self.close_connection = True
-                self.connection.close()
+                self.close_connection = True  # without the last chunk
             case "silence":
                 self.fake.stopping.wait()
                 self.close_connection = True

@@ -8,12 +8,13 @@ import asyncio
 import logging
 import random
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from build_executor.claude_models import retirement
 from build_executor.errors import CostCeilingReached, InvalidSettings, ModelUnavailable
 from build_executor.generators.claude.answer import Answer
-from build_executor.generators.claude.client import CallFailed, Connection, Endpoint, Fault
 from build_executor.generators.claude.conversation import Conversation
+from build_executor.generators.claude.faults import CallFailed, Endpoint, Fault
 from build_executor.generators.claude.request import (
     Json,
     most_output,
@@ -23,6 +24,9 @@ from build_executor.generators.claude.request import (
 from build_executor.generators.model import Hear, Outcome, Question, Reply, Usage, ignore
 from build_executor.settings import Settings
 from build_executor.spending import Call, Spending
+
+if TYPE_CHECKING:
+    from build_executor.generators.claude.client import Connection
 
 _RETRIED = frozenset({Fault.BUSY, Fault.UNREACHABLE, Fault.CUT})
 _BROKEN = {Fault.BUSY: Outcome.OVERLOADED, Fault.CUT: Outcome.CUT}
@@ -80,6 +84,10 @@ class Claude:
 
     async def _ask(self, question: Question, hear: Hear) -> Reply:
         conversation = Conversation(question, hear)
+        from build_executor.generators.claude.client import (  # noqa: PLC0415 - takes seconds, and most builds have nothing to ask
+            Connection,
+        )
+
         async with Connection(self._endpoint) as connection:
             try:
                 async with asyncio.timeout(self._patience.seconds):
@@ -88,7 +96,7 @@ class Claude:
                 conversation.ends(Outcome.TIMED_OUT, f"no end after {self._patience.seconds:g} s")
         return conversation.reply()
 
-    async def _converse(self, connection: Connection, conversation: Conversation) -> None:
+    async def _converse(self, connection: "Connection", conversation: Conversation) -> None:
         for _ in range(self._patience.turns):
             try:
                 await self._one_turn(connection, conversation)
@@ -99,7 +107,7 @@ class Claude:
             if not conversation.goes_on:
                 return
 
-    async def _one_turn(self, connection: Connection, conversation: Conversation) -> None:
+    async def _one_turn(self, connection: "Connection", conversation: Conversation) -> None:
         """The next words, from the first model of the list that is still there."""
         gone: list[str] = []
         while self._models:
@@ -115,7 +123,7 @@ class Claude:
         raise ModelUnavailable(f"every model of the list is gone: {'; '.join(gone)}")
 
     async def _from_model(
-        self, model: str, connection: Connection, conversation: Conversation
+        self, model: str, connection: "Connection", conversation: Conversation
     ) -> None:
         """Ask again while the transport fails, and once without each parameter not accepted."""
         retry = 0
@@ -148,7 +156,7 @@ class Claude:
         self._dropped[model] = dropped | {name}
         return True
 
-    async def _call(self, model: str, connection: Connection, conversation: Conversation) -> None:
+    async def _call(self, model: str, connection: "Connection", conversation: Conversation) -> None:
         dropped = self._dropped.get(model, frozenset())
         body = parameters(conversation.question, model, conversation.turns, dropped)
         tokens = await connection.count(body)
@@ -171,7 +179,7 @@ class Claude:
 
 
 async def _listen(
-    connection: Connection, body: Json, answer: Answer, conversation: Conversation
+    connection: "Connection", body: Json, answer: Answer, conversation: Conversation
 ) -> None:
     async for event in connection.events(body):
         answer.take(event)

@@ -1,63 +1,25 @@
 """One connection to the Messages API: the only module that imports the provider's client.
 
-That import takes seconds, so this module itself is imported only by a build that has something to
-ask. The client's own retries are off: it would wait as long as it is told to, and it does not see
-what fails in mid-stream. Its telemetry and its search for credentials are off too.
+That import takes seconds, so this module itself is imported only when there is something to ask.
+The client's own retries are off: it would wait as long as it is told to, and it does not see what
+fails in mid-stream. Its telemetry and its search for credentials are off too.
 """
 
 import warnings
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from enum import StrEnum, auto
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import anthropic
 import httpx2
 
-from build_executor.generators.claude.request import countable
+from build_executor.generators.claude.faults import CallFailed, Endpoint, Fault
+from build_executor.generators.claude.request import Json, countable
 
 _BUSY = frozenset({408, 409, 429})
 _KEY = frozenset({401, 402, 403})
 _NOT_FOUND, _TOO_LARGE, _SERVER_ERROR = 404, 413, 500
 _OK = 200
-
-Json = dict[str, Any]
-
-
-class Fault(StrEnum):
-    """Why a call came to nothing, by what can be done about it."""
-
-    GONE = auto()  # the model is not there any more: ask another one
-    KEY = auto()  # the key is not accepted, may not, or has no credit: nothing helps
-    REJECTED = auto()  # our request is not accepted as it is
-    TOO_LONG = auto()  # the question does not fit: ask for less
-    BUSY = auto()  # ask again later
-    UNREACHABLE = auto()  # nobody answered: ask again later
-    CUT = auto()  # the answer broke off
-
-
-class CallFailed(Exception):
-    """A call failed; `wait` is what the server asked for, `is_free` whether it can cost nothing."""
-
-    def __init__(
-        self, fault: Fault, message: str, wait: float | None = None, *, is_free: bool = True
-    ) -> None:
-        super().__init__(fault, message, wait)
-        self.fault, self.message, self.wait, self.is_free = fault, message, wait, is_free
-
-    def __str__(self) -> str:
-        return self.message
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where the API is, and with which key."""
-
-    url: str
-    key: str
-    connect_seconds: float = 5.0
-    silence_seconds: float = 120.0  # the API sends pings while a model thinks
 
 
 class Connection:
@@ -112,7 +74,7 @@ class Connection:
             await stream.close()
 
 
-def _without_notices() -> warnings.catch_warnings[None]:
+def _without_notices() -> "warnings.catch_warnings[None]":
     """Retirements are said once, in our own words, and not on every call."""
     return warnings.catch_warnings(action="ignore", category=DeprecationWarning)
 

@@ -100,10 +100,13 @@ class Conversation:
             self._hear(write)
 
     def _is_waited_for(self, answer: Answer) -> bool:
-        """Whether Claude waits for its tools' results and has something left to write."""
-        wanted = len(self.question.functions) + len(self.question.files)
-        waits = answer.stop_reason == "tool_use" and bool(answer.whole_calls())
-        return waits and len(self._writes) < wanted
+        """Whether Claude waits for its tools' results and has something left that it should write.
+
+        Files beside functions are an offer, not a demand.
+        """
+        wanted = self.question.functions or self.question.files
+        written = {name for _, name in self._writes}
+        return answer.stop_reason == "tool_use" and not wanted <= written
 
 
 def _end(answer: Answer) -> tuple[Outcome, str]:
