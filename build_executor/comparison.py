@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from build_executor.artifacts import CONTRACT, SPEC, ArtifactStore
 from build_executor.deployment import LiveService, describe
-from build_executor.errors import DeploymentFailed
+from build_executor.errors import ApprovalFailed, DeploymentFailed
 from build_executor.models import Value
 from build_executor.spec.compatibility import Change, compare_contracts
 from build_executor.spec.contract import Contract
@@ -58,6 +58,14 @@ def compare_with_live(
         names = (*(found[key].targets if key in found else ()), target.name)
         found[key] = compared.model_copy(update={"targets": names})
     return Compatibility(comparisons=tuple(found.values()))
+
+
+def refuse_unseen(now: Compatibility, *, shown: Compatibility) -> None:
+    """Return if an approval of what was shown still covers everything; ApprovalFailed if not."""
+    unseen = [str(change) for change in now.breaking if change not in shown.breaking]
+    if unseen:
+        message = f"what is live changed while the build waited; not shown then: {unseen[0]}"
+        raise ApprovalFailed(message)
 
 
 def _compared(contract: Contract, spec: str, target: Target, store: ArtifactStore) -> Comparison:

@@ -53,7 +53,7 @@ class ErrorState(StrEnum):
 
 
 class ApprovalMode(StrEnum):
-    """How many times a build waits for a person."""
+    """Where a build waits for a person; `auto` only where callers of the service may break."""
 
     AUTO = "auto"
     CHECKPOINTS = "checkpoints"
@@ -65,12 +65,16 @@ class Checkpoint(StrEnum):
 
     AFTER_GENERATION = "after_generation"
     BEFORE_DEPLOYMENT = "before_deployment"
+    BREAKING_CHANGE = "breaking_change"
 
 
 _WAITS_AT: dict[ApprovalMode, frozenset[Checkpoint]] = {
-    ApprovalMode.AUTO: frozenset(),
+    # Reached only with a breaking change; the other modes show it before the deployment.
+    ApprovalMode.AUTO: frozenset({Checkpoint.BREAKING_CHANGE}),
     ApprovalMode.FINAL: frozenset({Checkpoint.BEFORE_DEPLOYMENT}),
-    ApprovalMode.CHECKPOINTS: frozenset(Checkpoint),
+    ApprovalMode.CHECKPOINTS: frozenset(
+        {Checkpoint.AFTER_GENERATION, Checkpoint.BEFORE_DEPLOYMENT}
+    ),
 }
 
 

@@ -8,6 +8,7 @@ the one `except` here, where the same idempotent roll-back puts the version back
 from prefect import State, flow, runtime
 from prefect.states import Failed
 
+from build_executor.comparison import refuse_unseen
 from build_executor.errors import BuildFailed, GenerationFailed, PhaseFailed
 from build_executor.models import (
     BuildRequest,
@@ -26,17 +27,13 @@ from tasks import wiring
 from tasks.build_release import build_release, fix_build
 from tasks.check_health import check_health
 from tasks.clean_up import clean_up
+from tasks.compare_with_live import compare_with_live
 from tasks.deploy_release import deploy_release, prove_deployment
+from tasks.evidence import contract_evidence, release_evidence
 from tasks.generate_code import generate_code, generate_tests
 from tasks.read_contract import read_contract
 from tasks.register_deployment import register_deployment
-from tasks.reports import (
-    contract_evidence,
-    publish_checks,
-    publish_contract,
-    publish_result,
-    release_evidence,
-)
+from tasks.reports import publish_changes, publish_checks, publish_contract, publish_result
 from tasks.roll_back import roll_back
 from tasks.verify_release import verify_release
 
@@ -58,7 +55,7 @@ def build_service(request: BuildRequest, spec_digest: str | None = None) -> Stat
             contract, workspace = generate(build_id, request, spec_digest)
             ask(Checkpoint.AFTER_GENERATION, request, contract_evidence(contract))
             verified = build_and_verify(contract, workspace)
-            ask(Checkpoint.BEFORE_DEPLOYMENT, request, release_evidence(verified))
+            agree_on_changes(verified, contract, request)
             go_live(verified, contract, request)
         except BaseException as error:
             roll_back(build_id, _cause(error), return_state=True)
@@ -99,10 +96,27 @@ def build_and_verify(contract: Contract, workspace: Workspace) -> VerifiedReleas
     return verified
 
 
-def ask(place: Checkpoint, request: BuildRequest, evidence: str) -> None:
-    """Wait for an approval where the request's mode asks for one."""
+def ask(place: Checkpoint, request: BuildRequest, evidence: str) -> bool:
+    """Whether the request's mode asks for an approval here, once it has been given."""
     timeout = wiring.settings().approval_timeout_seconds
-    checkpoint(place, request.approval_mode, timeout=timeout, evidence=evidence)
+    return checkpoint(place, request.approval_mode, timeout=timeout, evidence=evidence)
+
+
+def agree_on_changes(verified: VerifiedRelease, contract: Contract, request: BuildRequest) -> None:
+    """Wait for an approval of this release where the mode, or a breaking change, asks for one.
+
+    ApprovalFailed if the release would by then break something else than what was shown.
+    """
+    build_id, targets = verified.release.build_id, wiring.requested_targets(request)
+    found = compare_with_live(build_id, contract, targets)
+    publish_changes(contract, found, return_state=True)
+    evidence = release_evidence(verified, found)
+    waited = ask(Checkpoint.BEFORE_DEPLOYMENT, request, evidence)
+    if found.breaking and wiring.settings().breaking_change_approval:
+        waited = ask(Checkpoint.BREAKING_CHANGE, request, evidence) or waited
+    if waited:
+        now = compare_with_live(build_id, contract, targets)
+        refuse_unseen(now, shown=found)
 
 
 def go_live(verified: VerifiedRelease, contract: Contract, request: BuildRequest) -> None:

@@ -22,13 +22,13 @@ class Approval(RunInput):
     notes: str = ""
 
 
-def checkpoint(place: Checkpoint, mode: ApprovalMode, *, timeout: int, evidence: str) -> None:
-    """Go on if the mode does not wait here or the answer approves; ApprovalFailed otherwise.
+def checkpoint(place: Checkpoint, mode: ApprovalMode, *, timeout: int, evidence: str) -> bool:
+    """Whether the mode waits here, once an answer approves; ApprovalFailed if it does not.
 
     `evidence` is Markdown that the person deciding is shown. `timeout` is in seconds.
     """
     if not needs_approval(mode, place):
-        return
+        return False
     emit(Event(event_type=EventType.APPROVAL_REQUIRED, phase=place))
     approval = _ask(place, timeout, evidence)
     verdict = "approved" if approval.approved else "rejected"
@@ -36,6 +36,7 @@ def checkpoint(place: Checkpoint, mode: ApprovalMode, *, timeout: int, evidence:
     emit(Event(event_type=EventType.APPROVAL_RECORDED, phase=place, message=f"{verdict}{notes}"))
     if not approval.approved:
         raise ApprovalFailed(f"rejected at the checkpoint {place}{notes}")
+    return True
 
 
 def _ask(place: Checkpoint, timeout: int, evidence: str) -> Approval:

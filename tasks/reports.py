@@ -1,32 +1,13 @@
-"""What people are shown: the evidence for an approval, and a build's result in Prefect's UI."""
+"""What people are shown of a build in Prefect's UI."""
 
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from build_executor.comparison import Compatibility
 from build_executor.models import Check, Deployment, HealthReport, VerifiedRelease
 from build_executor.spec.contract import Contract
-
-
-def contract_evidence(contract: Contract) -> str:
-    """Markdown for the approval after generation: what was derived, and what is missing."""
-    rows = [
-        f"| {operation.label} | {operation.rule} | {operation.spec_line} |"
-        for operation in contract.operations
-    ]
-    notes = [f"- gap, {note}" for note in contract.gaps]
-    notes += [f"- assumed, {note}" for note in contract.assumptions]
-    head = f"**{contract.service} {contract.version}**, contract {contract.digest[:12]}"
-    table = "\n".join(["| operation | rule | SPEC line |", "|---|---|---|", *rows])
-    return "\n\n".join(part for part in (head, table, "\n".join(notes)) if part)
-
-
-def release_evidence(verified: VerifiedRelease) -> str:
-    """Markdown for the approval before deployment: the exact release and what it passed."""
-    release = verified.release
-    head = f"**{release.service} {release.id}**, SHA-256 `{release.digest}`"
-    rows = [f"| {check.name} | {check.detail or 'passed'} |" for check in verified.checks]
-    return "\n\n".join([head, "\n".join(["| check | result |", "|---|---|", *rows])])
+from tasks.evidence import compatibility_evidence, contract_evidence
 
 
 @task(name="report: contract", task_run_name="report: contract", cache_policy=NO_CACHE)
@@ -46,6 +27,16 @@ def publish_checks(verified: VerifiedRelease) -> None:
         key=f"checks-{verified.release.service}",
         table=[_row(check) for check in verified.checks],
         description=f"{verified.release.service} {verified.release.id}: staged copy",
+    )
+
+
+@task(name="report: changes", task_run_name="report: changes", cache_policy=NO_CACHE)
+def publish_changes(contract: Contract, compatibility: Compatibility) -> None:
+    """A page in Prefect's UI: what callers of the live version will notice."""
+    create_markdown_artifact(
+        key=f"changes-{contract.service}",
+        markdown=compatibility_evidence(compatibility) or "it is deployed nowhere",
+        description=f"what callers of {contract.service} will notice of {contract.version}",
     )
 
 

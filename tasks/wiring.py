@@ -10,6 +10,7 @@ from build_executor import artifacts, ownership, redaction
 from build_executor import settings as settings_module
 from build_executor.artifacts import ArtifactStore
 from build_executor.deployment import Gate
+from build_executor.errors import InvalidSettings
 from build_executor.generators import GENERATORS, Generator
 from build_executor.mesh.messages import BuildEvent, notify_sovereign_factory
 from build_executor.mesh.registry import Registry, open_registry
@@ -17,7 +18,7 @@ from build_executor.models import BuildRecord, BuildRequest, Check
 from build_executor.sandbox import Sandbox, open_sandbox
 from build_executor.settings import Settings
 from build_executor.spec.contract import Contract
-from build_executor.targets import Target, open_target
+from build_executor.targets import Target, open_target, open_targets
 from build_executor.verification import live_checks
 
 _GENERATOR = "compiler"
@@ -70,6 +71,14 @@ def requested_targets(request: BuildRequest) -> list[str]:
 def target(name: str) -> Target:
     """Where releases run; InvalidSettings if it is not configured."""
     return open_target(name, settings())
+
+
+def configured_hosts(name: str) -> tuple[Target, ...]:
+    """The hosts of a target; none if it is not configured, which only a deployment complains of."""
+    try:
+        return open_targets(name, settings())
+    except InvalidSettings:
+        return ()
 
 
 def gate(contract: Contract, release_id: str) -> Gate:

@@ -1,9 +1,11 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from build_executor.artifacts import CONTRACT, SPEC, ArtifactStore
-from build_executor.comparison import Compatibility, compare_with_live
-from build_executor.errors import DeploymentFailed
+from build_executor.comparison import Compatibility, compare_with_live, refuse_unseen
+from build_executor.errors import ApprovalFailed, DeploymentFailed
 from build_executor.spec.contract import Contract, Operation
 from build_executor.targets.state import InstalledRelease, ServiceState
 from tests.fakes.target import FakeTarget
@@ -118,6 +120,16 @@ def test_a_long_difference_is_cut_and_a_longer_one_left_out(tmp_path: Path) -> N
     assert len(long.spec_diff) == 201
     assert long.spec_diff[-1] == "... and 403 more lines"
     assert longer.spec_diff == ()
+
+
+def test_an_approval_covers_what_was_shown_and_no_more(tmp_path: Path) -> None:
+    where, seen = [target("local", "1")], contract("/pets", "/toys")
+    shown = compare_with_live(contract(), "", where, store(tmp_path, "1", contract("/pets")))
+    now = compare_with_live(contract(), "", where, store(tmp_path, "1", seen))
+
+    refuse_unseen(shown, shown=now)
+    with pytest.raises(ApprovalFailed, match="GET /toys: is no longer there"):
+        refuse_unseen(now, shown=shown)
 
 
 def test_nothing_was_compared_where_nothing_is_deployed() -> None:

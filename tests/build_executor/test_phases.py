@@ -3,12 +3,13 @@ import pytest
 from build_executor.phases import ApprovalMode, Checkpoint, Phase, needs_approval
 
 AFTER, BEFORE = Checkpoint.AFTER_GENERATION, Checkpoint.BEFORE_DEPLOYMENT
+BREAKING = Checkpoint.BREAKING_CHANGE
 
 
 @pytest.mark.parametrize(
     ("mode", "checkpoints"),
     [
-        (ApprovalMode.AUTO, []),
+        (ApprovalMode.AUTO, [BREAKING]),
         (ApprovalMode.FINAL, [BEFORE]),
         (ApprovalMode.CHECKPOINTS, [AFTER, BEFORE]),
     ],

@@ -1,0 +1,71 @@
+"""Markdown for the people who decide about a build, or want to know what became of it.
+
+What comes out of a SPEC is somebody else's text: it stays inside its cell or its fence.
+"""
+
+import re
+from collections.abc import Iterable
+
+from build_executor.comparison import Comparison, Compatibility
+from build_executor.models import VerifiedRelease
+from build_executor.spec.contract import Contract
+
+
+def contract_evidence(contract: Contract) -> str:
+    """For the approval after generation: what was derived, and what is missing."""
+    rows = (
+        (operation.label, operation.rule, operation.spec_line) for operation in contract.operations
+    )
+    notes = [f"- gap, {note}" for note in contract.gaps]
+    notes += [f"- assumed, {note}" for note in contract.assumptions]
+    head = f"**{contract.service} {contract.version}**, contract {contract.digest[:12]}"
+    table = _table(("operation", "rule", "SPEC line"), rows)
+    return "\n\n".join(part for part in (head, table, "\n".join(notes)) if part)
+
+
+def release_evidence(verified: VerifiedRelease, compatibility: Compatibility) -> str:
+    """For the approval before deployment: the exact release, what it changes, what it passed."""
+    release = verified.release
+    head = f"**{release.service} {release.id}**, SHA-256 `{release.digest}`"
+    rows = ((check.name, check.detail or "passed") for check in verified.checks)
+    changes = compatibility_evidence(compatibility)
+    return "\n\n".join([head, changes, _table(("check", "result"), rows)])
+
+
+def compatibility_evidence(compatibility: Compatibility) -> str:
+    """What callers of the live version will notice."""
+    return "\n\n".join(_compared(one) for one in compatibility.comparisons)
+
+
+def _compared(one: Comparison) -> str:
+    where = ", ".join(one.targets)
+    if one.note:
+        live = f" ({one.live_release} is live)" if one.live_release else ""
+        parts = [f"**{where}**: {_cell(one.note)}{live}"]
+    else:
+        breaking = len(one.breaking)
+        verdict = f"{breaking} breaking" if breaking else "none of them breaking"
+        parts = [f"**{where}** replaces {one.live_release}: {len(one.changes)} changes, {verdict}"]
+    if one.changes:
+        rows = (("breaks" if change.breaking else "", change) for change in one.changes)
+        parts.append(_table(("", "change"), rows))
+    if one.spec_diff:
+        parts.append(_fenced("diff", "\n".join(one.spec_diff)))
+    return "\n\n".join(parts)
+
+
+def _table(titles: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    head = [*titles]
+    lines = [head, ["---"] * len(head), *([_cell(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return " ".join(str(value).split()).replace("|", "\\|")
+
+
+def _fenced(language: str, text: str) -> str:
+    """Between fences that are longer than any in the text."""
+    longest = max((len(found) for found in re.findall(r"`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
