@@ -5,16 +5,27 @@ and hands a frozen value inward. Empty variables count as unset.
 """
 
 import os
-from pathlib import Path
+import re
+from ipaddress import IPv4Address
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    HttpUrl,
+    IPvAnyAddress,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from build_executor.claude_models import Price
 from build_executor.errors import InvalidSettings
 
 _SHORTEST_KEY = 32
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
 _SHARES = range(1, 100)
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -110,6 +121,26 @@ class Settings(BaseSettings):
         default="unix:///var/run/docker.sock", description="where the Docker engine answers"
     )
 
+    production_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="`user@host[:port]` of each production host, separated by `,`"
+    )
+    production_runtime: Literal["systemd", "docker"] = Field(
+        default="systemd", description="what keeps releases running on production hosts"
+    )
+    production_root: PurePosixPath = Field(
+        default=PurePosixPath("/srv/apps"), description="the folder of a production host for us"
+    )
+    production_bind: IPvAnyAddress = Field(
+        default=IPv4Address("0.0.0.0"),  # noqa: S104 - production is there to be reached
+        description="the address at which production hosts open public ports",
+    )
+    ssh_key_file: Path | None = Field(
+        default=None, description="the private key that production hosts accept, no passphrase"
+    )
+    ssh_known_hosts: Path | None = Field(
+        default=None, description="the host keys of the production hosts; others are refused"
+    )
+
     @field_validator("spec_roots", mode="before")
     @classmethod
     def _split_roots(cls, value: object) -> object:
@@ -134,6 +165,24 @@ class Settings(BaseSettings):
     def _growing(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if not set(value) <= set(_SHARES) or list(value) != sorted(set(value)):
             raise ValueError("must be growing percentages from 1 to 99")
+        return value
+
+    @field_validator("production_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("production_root")
+    @classmethod
+    def _absolute_root(cls, value: PurePosixPath) -> PurePosixPath:
+        if (
+            not value.is_absolute()
+            or len(value.parts) == 1
+            or not _PLAIN_PATH.fullmatch(str(value))
+        ):
+            raise ValueError("must be an absolute path of letters, digits and `/._-`, and not `/`")
         return value
 
     @field_validator("build_executor_home")

@@ -3,6 +3,7 @@
 from build_executor.errors import InvalidSettings
 from build_executor.settings import Settings
 from build_executor.targets.local import local_target
+from build_executor.targets.production import production_targets
 from build_executor.targets.target import Target
 
 __all__ = ["Target", "open_target", "open_targets"]
@@ -16,7 +17,7 @@ def open_targets(name: str, settings: Settings) -> tuple[Target, ...]:
     if name == "local":
         return (local_target(settings),)
     if name == "production":
-        raise InvalidSettings("the target `production` is not configured: deploy to `local`")
+        return production_targets(settings)
     raise InvalidSettings(f"no target of this name: `{name}`; there are `local`, `production`")
 
 

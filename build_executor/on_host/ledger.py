@@ -1,0 +1,160 @@
+"""The state of services on this host, and the two locks around it.
+
+The deploy lock is held by `hold` for as long as its client lives; each lock has a higher fence than
+the one before. The change lock is held for the moment of one change, which is refused if its fence
+is old: a deployer that lost its connection, and its lock with it, changes nothing any more.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import select
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from build_executor.files import write_atomically
+from build_executor.on_host.places import Locked, Places, Refused
+
+_POLL_SECONDS = 0.05
+_CHANGE_SECONDS = 30.0  # no change takes longer
+_SILENCE_SECONDS = 30.0  # a client that lives says so every few seconds
+
+State = dict[str, Any]
+
+
+def services(places: Places) -> list[str]:
+    """The services that were ever deployed here."""
+    return sorted(file.parent.name for file in places.root.glob("*/state.json"))
+
+
+def read(places: Places, service: str) -> State | None:
+    """What is recorded of a service; None if nothing is."""
+    file = places.state(service)
+    try:
+        state = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        state = None
+    if not isinstance(state, dict) or not isinstance(state.get("fence"), int):
+        raise Refused(f"the state of {service} is damaged: {file}")
+    return state
+
+
+def record(places: Places, service: str, state: State) -> None:
+    """Keep the state and let `current` follow; Locked if a later lock was taken."""
+    with changing(places, service, int(state["fence"])):
+        _write(places, service, state)
+
+
+@contextlib.contextmanager
+def changing(places: Places, service: str, fence: int) -> Iterator[None]:
+    """One change at a time, and none under an old fence."""
+    with _change_lock(places, service):
+        known = _fence(read(places, service))
+        if fence < known:
+            message = f"a later deployment of {service} has taken over ({fence} < {known})"
+            raise Locked(message)
+        yield
+
+
+def hold(
+    places: Places,
+    service: str,
+    order: Mapping[str, Any],
+    client: IO[bytes],
+    say: Callable[..., None],
+) -> None:
+    """Take the deploy lock, say the state under it, and keep it until the client is gone.
+
+    `order` has `build`, `host` and `seconds`: who asks, and how long to wait. Locked names the
+    holder. The client writes a byte now and then; its silence or the end of its connection frees
+    the lock, and so does the death of this process.
+    """
+    file = places.service(service) / "deploy.lock"
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+    with file.open("a+") as lock:
+        _acquire(lock, service, float(order["seconds"]))
+        _sign(lock, order)
+        with _change_lock(places, service):
+            state = read(places, service) or {"service": service, "fence": 0}
+            state["fence"] += 1
+            _write(places, service, state)
+        say(state=state)
+        _outlast(client)
+        lock.truncate(0)
+
+
+def _outlast(client: IO[bytes]) -> None:
+    """Return when the client has ended or has been silent for too long."""
+    descriptor = client.fileno()
+    while select.select([descriptor], [], [], _SILENCE_SECONDS)[0]:
+        if not os.read(descriptor, 4096):
+            return
+
+
+def _acquire(lock: IO[str], service: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not _try_lock(lock):
+        if time.monotonic() > deadline:
+            raise Locked(f"{service} is being deployed by {_holder(lock)}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _try_lock(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _change_lock(places: Places, service: str) -> Iterator[None]:
+    file = places.service(service) / "change.lock"
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+    with file.open("a") as lock:
+        deadline = time.monotonic() + _CHANGE_SECONDS
+        while not _try_lock(lock):
+            if time.monotonic() > deadline:
+                raise Refused(f"another change of {service} does not end")
+            time.sleep(_POLL_SECONDS)
+        yield
+
+
+def _sign(lock: IO[str], order: Mapping[str, Any]) -> None:
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    lock.truncate(0)
+    lock.write(json.dumps({"build": order["build"], "host": order["host"], "since": since}))
+    lock.flush()
+
+
+def _holder(lock: IO[str]) -> str:
+    lock.seek(0)
+    try:
+        holder = json.loads(lock.read())
+    except ValueError:
+        return "somebody who has only just begun"
+    return "build {build} (on {host}, since {since})".format(**holder)
+
+
+def _fence(state: State | None) -> int:
+    return int(state["fence"]) if state else 0
+
+
+def _write(places: Places, service: str, state: State) -> None:
+    write_atomically(places.state(service), json.dumps(state, indent=2).encode())
+    _point(places.service(service) / "current", state.get("live"))
+
+
+def _point(current: Path, live: str | None) -> None:
+    if live is None:
+        current.unlink(missing_ok=True)
+        return
+    link = current.with_name(f".current.{secrets.token_hex(4)}")
+    link.symlink_to(Path("releases") / live)
+    link.replace(current)

@@ -1,0 +1,91 @@
+"""Production: one target for each host of PRODUCTION_HOSTS, entered over SSH.
+
+Nothing is contacted that is not in the settings, and nothing is contacted before it is needed.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from pathlib import Path
+
+from build_executor.errors import InvalidSettings
+from build_executor.settings import Settings
+from build_executor.targets.host import HostTarget, Parts, Patience
+from build_executor.targets.remote_host import RemoteHost
+from build_executor.targets.remote_store import RemoteStore, Vendor, vendor_from_lock
+from build_executor.targets.shell import Login, Shell
+from build_executor.targets.switch import EmbeddedSwitch
+from build_executor.targets.systemd import RemotePorts, SystemdRuntime, SystemdSwitchProcess
+
+Enter = Callable[[Login], Shell]
+"""Gives a shell on the host of a login."""
+
+
+def production_targets(
+    settings: Settings, patience: Patience | None = None
+) -> tuple[HostTarget, ...]:
+    """The production hosts; InvalidSettings says which setting is missing or wrong."""
+    logins = _logins(settings)
+    enter, vendor = _ssh(settings), vendor_from_lock(settings)
+    targets = []
+    for number, login in enumerate(logins, start=1):
+        parts = systemd_parts(enter(login), login, vendor, settings)
+        name = "production" if number == 1 else f"production-{number}"
+        keep = settings.keep_releases
+        targets.append(HostTarget(name, parts, keep_releases=keep, patience=patience))
+    return tuple(targets)
+
+
+def systemd_parts(
+    shell: Shell, login: Login, vendor: Vendor, settings: Settings, lock_seconds: float = 60
+) -> Parts:
+    """A host whose releases and switch are systemd units."""
+    host, bind = RemoteHost(shell, settings.production_root), str(settings.production_bind)
+    return Parts(
+        store=RemoteStore(host, vendor, lock_seconds=lock_seconds),
+        ports=RemotePorts(host, bind),
+        runtime=SystemdRuntime(host),
+        switch=EmbeddedSwitch(SystemdSwitchProcess(host, bind)),
+        reach=shell.reach,
+        public_url=lambda port: public_url(login, bind, port, shell),
+    )
+
+
+def public_url(login: Login, bind: str, port: int, shell: Shell) -> str:
+    """Where users meet a public port: at the address it is opened at, if that is only one.
+
+    A port that is open to the host itself alone is reached through the shell.
+    """
+    address = ipaddress.ip_address(bind)
+    if address.is_loopback:
+        return shell.reach(f"{bind}:{port}")
+    host = login.host if address.is_unspecified else str(address)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _logins(settings: Settings) -> tuple[Login, ...]:
+    if not settings.production_hosts:
+        raise InvalidSettings("the target `production` is not configured: set PRODUCTION_HOSTS")
+    logins = tuple(Login.parse(text) for text in settings.production_hosts)
+    if len({login.host for login in logins}) < len(logins):
+        raise InvalidSettings("PRODUCTION_HOSTS names a host twice")
+    return logins
+
+
+def _ssh(settings: Settings) -> Enter:
+    key_file = _required(settings.ssh_key_file, "SSH_KEY_FILE")
+    known_hosts = _required(settings.ssh_known_hosts, "SSH_KNOWN_HOSTS")
+
+    # Here, since paramiko takes a third of a second and most processes never need it.
+    from build_executor.targets.ssh_connection import Credentials  # noqa: PLC0415
+    from build_executor.targets.ssh_shell import SshShell  # noqa: PLC0415
+
+    credentials = Credentials(key_file=key_file, known_hosts=known_hosts)
+    return lambda login: SshShell(login, credentials)
+
+
+def _required(file: Path | None, name: str) -> Path:
+    if file is None:
+        raise InvalidSettings(f"the target `production` needs {name}")
+    if not file.is_file():
+        raise InvalidSettings(f"{name} names no file: {file}")
+    return file

@@ -1,0 +1,219 @@
+"""A host that is entered over SSH; it connects when first needed, and anew after a loss."""
+
+import contextlib
+import shlex
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import paramiko
+
+from build_executor.errors import DeploymentFailed
+from build_executor.targets.shell import Login, Said
+from build_executor.targets.ssh_connection import Credentials, connect
+from build_executor.targets.ssh_forward import Tunnels
+
+_CHUNK = 64 * 1024  # paramiko copies what is left of a buffer at each packet
+_OUTPUT_LIMIT = 4 * 1024 * 1024
+_KILL_SECONDS = 5
+_MARGIN_SECONDS = 5.0
+_BEAT_SECONDS = 5.0
+_RELEASE_SECONDS = 5.0
+_MARKER = "__rc="
+_OUT_OF_TIME = frozenset({124, 137})  # what timeout(1) ends with
+
+
+class SshShell:
+    """Commands over one connection. It is closed with `close`, or when nobody uses it any more."""
+
+    def __init__(self, login: Login, credentials: Credentials) -> None:
+        self.name = str(login)
+        self._link = _Link(login, credentials)
+        self._tunnels = Tunnels(self._link.open_tunnel)
+        self.close = weakref.finalize(self, _close, self._link, self._tunnels)
+
+    def run(
+        self, argv: tuple[str, ...], *, stdin: tuple[bytes | BinaryIO, ...] = (), timeout: float
+    ) -> Said:
+        """Run a command to its end; see `Shell`."""
+        seconds = timeout + _KILL_SECONDS + _MARGIN_SECONDS
+        with self._losses_named(argv), contextlib.closing(self._link.open_session()) as channel:
+            channel.settimeout(seconds)
+            channel.exec_command(_wrapped(argv, timeout))
+            _feed(channel, stdin)
+            text = _read_all(channel, time.monotonic() + seconds)
+        return self._judged(argv, text, timeout)
+
+    @contextlib.contextmanager
+    def hold(self, argv: tuple[str, ...], *, stdin: bytes) -> Iterator["HeldCommand"]:
+        """Run a command for as long as the context lasts; see `Shell`."""
+        with contextlib.closing(self._link.open_session()) as channel:
+            with self._losses_named(argv):
+                channel.settimeout(_MARGIN_SECONDS)
+                channel.exec_command(f"exec {shlex.join(argv)}")
+                channel.sendall(stdin)
+            held = HeldCommand(channel, self.name)
+            try:
+                yield held
+            finally:
+                held.release()
+
+    def reach(self, address: str) -> str:
+        """A port of this machine that leads to this address of the host."""
+        return self._tunnels.to(address)
+
+    @contextlib.contextmanager
+    def _losses_named(self, argv: tuple[str, ...]) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise self._lost(argv, str(error)) from error
+
+    def _lost(self, argv: tuple[str, ...], reason: str) -> DeploymentFailed:
+        return DeploymentFailed(
+            f"{self.name}: the connection was lost during `{argv[-1]}` ({reason or 'it ended'});"
+            " what was left there is removed by the roll-back"
+        )
+
+    def _judged(self, argv: tuple[str, ...], text: str, timeout: float) -> Said:
+        output, marker, status = text.rpartition(_MARKER)
+        if not marker or not status.strip().isdigit():
+            raise self._lost(argv, "")
+        if int(status) in _OUT_OF_TIME:
+            message = f"{self.name}: `{argv[-1]}` did not end within {timeout:g} s"
+            raise DeploymentFailed(message)
+        return Said(output=output.removesuffix("\n"), status=int(status))
+
+
+class _Link:
+    """The connection of a shell, for as long as it lasts, and the next one after it."""
+
+    def __init__(self, login: Login, credentials: Credentials) -> None:
+        self._login, self._credentials = login, credentials
+        self._lock = threading.Lock()
+        self._client: paramiko.SSHClient | None = None
+
+    def open_session(self) -> paramiko.Channel:
+        """A channel for a command."""
+        try:
+            channel = self._transport().open_session(timeout=_MARGIN_SECONDS)
+        except (OSError, EOFError, paramiko.SSHException):
+            self.close()  # it died without a word; nothing was run yet
+            channel = self._second_try()
+        channel.set_combine_stderr(True)
+        return channel
+
+    def open_tunnel(self, address: str) -> paramiko.Channel:
+        """A channel to this address of the host; OSError if there is none."""
+        host, _, port = address.rpartition(":")
+        try:
+            return self._transport().open_channel(
+                "direct-tcpip", (host, int(port)), ("127.0.0.1", 0), timeout=_MARGIN_SECONDS
+            )
+        except (EOFError, paramiko.SSHException) as error:
+            raise ConnectionRefusedError(str(error)) from error
+
+    def close(self) -> None:
+        """End the connection; the next use opens another one."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+            self._client = None
+
+    def _second_try(self) -> paramiko.Channel:
+        try:
+            return self._transport().open_session(timeout=_MARGIN_SECONDS)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise DeploymentFailed(f"{self._login}: sshd opens no session: {error}") from error
+
+    def _transport(self) -> paramiko.Transport:
+        with self._lock:
+            transport = self._client.get_transport() if self._client else None
+            if transport is None or not transport.is_active():
+                if self._client is not None:
+                    self._client.close()
+                self._client = connect(self._login, self._credentials)
+                transport = self._client.get_transport()
+        if transport is None:
+            raise EOFError("the connection was lost at once")
+        return transport
+
+
+class HeldCommand:
+    """A command that runs until it is released; a thread tells it that we live."""
+
+    def __init__(self, channel: paramiko.Channel, host: str) -> None:
+        self._channel, self._host = channel, host
+        self._released = threading.Event()
+        self._text = b""
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+
+    def line(self, seconds: float) -> str:
+        """The next line; "" at the end, DeploymentFailed if none comes in time."""
+        self._channel.settimeout(seconds)
+        try:
+            while b"\n" not in self._text:
+                if not (more := self._channel.recv(_CHUNK)):
+                    return ""
+                self._text += more
+        except OSError as error:
+            raise DeploymentFailed(f"{self._host} does not answer: {error}") from error
+        line, _, self._text = self._text.partition(b"\n")
+        return line.decode(errors="replace")
+
+    def is_alive(self) -> bool:
+        """Whether it still runs, as far as can be known."""
+        return not (self._channel.closed or self._channel.eof_received)
+
+    def release(self) -> None:
+        """Let it end, and return when it has."""
+        self._released.set()
+        self._thread.join()
+        self._channel.settimeout(_RELEASE_SECONDS)
+        with contextlib.suppress(OSError, EOFError):
+            self._channel.shutdown_write()
+            while self._channel.recv(_CHUNK):
+                pass
+
+    def _beat(self) -> None:
+        with contextlib.suppress(OSError):  # it has ended: `is_alive` says so
+            while not self._released.wait(_BEAT_SECONDS):
+                self._channel.sendall(b"\n")
+
+
+def _wrapped(argv: tuple[str, ...], timeout: float) -> str:
+    """The host ends it when its time is over, and says how it ended: a loss is never a success."""
+    script = f"timeout -k {_KILL_SECONDS} {timeout:g} {shlex.join(argv)} 2>&1"
+    return f"exec /bin/sh -c {shlex.quote(script + f'; printf %s%s {_MARKER} $?')}"
+
+
+def _feed(channel: paramiko.Channel, stdin: tuple[bytes | BinaryIO, ...]) -> None:
+    """Send all of it, or as much as is wanted: a command may refuse before it has read it all."""
+    with contextlib.suppress(OSError):
+        for part in stdin:
+            if isinstance(part, bytes):
+                channel.sendall(part)
+                continue
+            while chunk := part.read(_CHUNK):
+                channel.sendall(chunk)
+        channel.shutdown_write()
+
+
+def _read_all(channel: paramiko.Channel, deadline: float) -> str:
+    parts: list[bytes] = []
+    size = 0
+    while chunk := channel.recv(_CHUNK):
+        parts.append(chunk)
+        size += len(chunk)
+        while size - len(parts[0]) > _OUTPUT_LIMIT:
+            size -= len(parts.pop(0))
+        channel.settimeout(max(0.1, deadline - time.monotonic()))
+    return b"".join(parts).decode(errors="replace")
+
+
+def _close(link: _Link, tunnels: Tunnels) -> None:
+    tunnels.close()
+    link.close()
