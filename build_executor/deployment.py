@@ -1,34 +1,45 @@
-"""Make a verified release live, prove it, or go back: one algorithm for every target.
+"""Make a verified release live on all hosts of a target, or leave all of them as they were.
 
-Nothing shared changes before the new instance has passed the gate; then one pointer moves and the
-old instance stays warm until the new one is proven. A roll-back goes to the last PROVEN release,
-never "one back", and only to one that answers now. Each step may be repeated, and what is about to
-happen is recorded first, so a roll-back in another process finishes what a killed build left.
+Two phases: first every host installs the release beside the live one, starts it, and lets it pass
+the gate; nothing that is shared has changed then. Only then one pointer moves on each host, and
+the old release stays warm while the new one is guarded. A bad sign on any host sends all of them
+back. Each step may be repeated, and what is about to happen is recorded first, so a roll-back in
+another process finishes what a killed deployment left.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from typing import NamedTuple
+
+from pydantic import Field
 
 from build_executor.errors import BuildExecutorError, DeploymentFailed
 from build_executor.events import report_progress
-from build_executor.models import (
-    Check,
-    Deployment,
-    Finding,
-    Release,
-    RollbackReport,
-    Value,
-    VerifiedRelease,
-)
+from build_executor.going_back import Host, describe_all, go_back, roll_back
+from build_executor.guard import Gate, Guarded, Span, findings_of, guard, watch_share
+from build_executor.models import Check, Deployment, Release, Value, VerifiedRelease
 from build_executor.phases import Phase
-from build_executor.targets.state import InstalledRelease, ServiceState
-from build_executor.targets.store import Ledger
+from build_executor.targets.availability import Watch
+from build_executor.targets.state import InstalledRelease
 from build_executor.targets.target import Target
 
-Gate = Callable[[str], tuple[Check, ...]]
+__all__ = ["Gate", "LiveService", "Rollout", "deploy", "describe", "prove", "roll_back"]
 
 _log = logging.getLogger(__name__)
+
+
+class Rollout(Value):
+    """How carefully a release gets its traffic.
+
+    `canary_steps` are the percentages of new connections it gets before it gets all of them, each
+    for `canary_step_seconds`; they are skipped where nothing is live yet. Then it is guarded.
+    """
+
+    guard_seconds: float = Field(default=10, ge=0)
+    canary_steps: tuple[int, ...] = ()
+    canary_step_seconds: float = Field(default=10, ge=0)
 
 
 class LiveService(Value):
@@ -41,57 +52,72 @@ class LiveService(Value):
     can_roll_back: bool
 
 
-def deploy(verified: VerifiedRelease, target: Target, gate: Gate) -> Deployment:
-    """Start the release beside the live one, let it pass `gate`, then move traffic to it.
+class _Placed(NamedTuple):
+    """A release that runs on a host and passed the gate, but has no traffic yet."""
 
-    On DeploymentFailed the release that was live still is, and nothing of the new one is left;
-    DeployLocked if somebody else is deploying this service. Not proven yet: see `prove`.
+    host: Host
+    installed: InstalledRelease
+    private_url: str
+
+
+class _Watches:
+    """What users meet at each host's public address while it is open."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._of: dict[str, Watch] = {}
+
+    def at(self, target: Target, url: str) -> Watch:
+        """The one of this host, opened when it is first asked for."""
+        if target.name not in self._of:
+            watch = Watch(lambda: target.answering(url))
+            self._of[target.name] = self._stack.enter_context(watch)
+        return self._of[target.name]
+
+    def say(self) -> str:
+        """The figures so far, for people."""
+        results = [(name, watch.result()) for name, watch in self._of.items()]
+        return "; ".join(
+            f"{name}: {a.failed} of {a.requests} requests failed" for name, a in results
+        )
+
+
+def deploy(
+    verified: VerifiedRelease, targets: Sequence[Target], gate: Gate, rollout: Rollout
+) -> tuple[Deployment, ...]:
+    """The release, live on all hosts and guarded for a while; one Deployment a host.
+
+    On DeploymentFailed every host runs what it ran before, and nothing of the new one is left; a
+    host that is lost on the way is named. DeployLocked if somebody else is deploying this service.
+    Not proven yet: see `prove`.
     """
     release = verified.release
-    with target.locked(release.service, release.build_id) as ledger:
+    with ExitStack() as stack:
+        watches = _Watches(stack)
+        hosts = _lock_all(release, targets, stack)
         try:
-            return _go_live(release, target, ledger, gate)
-        except (BuildExecutorError, OSError) as error:
-            _clean_up_after_failure(release.build_id, target, ledger)
-            if isinstance(error, DeploymentFailed):
-                raise
-            message = f"cannot deploy {release.service} {release.id} to {target.name}: {error}"
-            raise DeploymentFailed(message) from error
+            return _go_live(release, hosts, gate, rollout, watches)
+        except DeploymentFailed as error:
+            reports = go_back(release.build_id, hosts)
+            outcome = "; ".join(part for part in (describe_all(reports), watches.say()) if part)
+            raise DeploymentFailed(f"{error.message} [{outcome}]", error.findings) from error
 
 
-def prove(deployment: Deployment, target: Target) -> None:
+def prove(deployments: Sequence[Deployment], targets: Sequence[Target]) -> None:
     """Make this the release to go back to, and stop what it replaced; prunes old releases.
 
-    Nothing happens if another release has become live meanwhile.
+    Nothing happens on a host where another release has become live meanwhile.
     """
-    service, release_id = deployment.service, deployment.release_id
-    with target.locked(service, deployment.build_id) as ledger:
-        if ledger.state.live != release_id:
-            _log.warning("%s %s is not live any more: not proven", service, release_id)
-            return
-        ledger.record(ledger.state.proved(release_id, deployment.build_id))
-        try:
-            _retire_superseded(target, ledger)
-        except (BuildExecutorError, OSError) as error:
-            # The deployment is good; what is left over is retired by the next one.
-            _log.warning("cannot retire old releases of %s: %s", service, error)
-
-
-def roll_back(service: str, build_id: str, target: Target) -> RollbackReport:
-    """Undo what this build did to the target, however far it came; may be repeated at any time.
-
-    "success": its release was live and is no more; "not_needed": it was not live, its leftovers
-    are gone; "failed": nothing better answers, so its release keeps the traffic. DeploymentFailed
-    if leftovers cannot be removed now: repeat it.
-    """
-    try:
-        with target.locked(service, build_id) as ledger:
-            live = ledger.state.live_release
-            if live is not None and live.build_id == build_id:
-                return _return_from(live, target, ledger)
-            return _remove_leftovers(build_id, target, ledger)
-    except OSError as error:
-        raise DeploymentFailed(f"cannot roll {service} back on {target.name}: {error}") from error
+    of = {deployment.target: deployment for deployment in deployments}
+    with ExitStack() as stack:
+        hosts = _lock_all(deployments[0], [one for one in targets if one.name in of], stack)
+        proven = [host for host in hosts if _is_proved(host, of[host.name])]
+        for host in proven:
+            try:
+                _retire_superseded(host)
+            except (BuildExecutorError, OSError) as error:
+                # The deployment is good; what is left over is retired by the next one.
+                _log.warning("cannot retire old releases on %s: %s", host.name, error)
 
 
 def describe(service: str, target: Target) -> LiveService | None:
@@ -109,32 +135,72 @@ def describe(service: str, target: Target) -> LiveService | None:
     )
 
 
-def _go_live(release: Release, target: Target, ledger: Ledger, gate: Gate) -> Deployment:
-    service, port = release.service, target.reserve_port(release.service, release.port)
-    installed = _announce(release, port, ledger)
-    target.install(release)
-    report_progress(Phase.DEPLOYMENT, 30, f"installed {release.id} on {target.name}")
-    private_url = target.start(service, release.id)
-    report_progress(Phase.DEPLOYMENT, 60, f"{release.id} answers at {private_url}")
-    _pass(gate(private_url), release, private_url)
-    report_progress(Phase.DEPLOYMENT, 80, f"{release.id} passed the gate")
-    ledger.record(ledger.state.about_to_switch(release.id))
-    url = target.switch(service, release.id, port)
-    ledger.record(ledger.state.switched(release.id, url))
-    report_progress(Phase.DEPLOYMENT, 100, f"{release.id} is live at {url}")
-    return Deployment(
-        target=target.name,
-        service=service,
-        release_id=release.id,
-        build_id=release.build_id,
-        url=url,
-        previous=installed.replaced,
-    )
+def _lock_all(
+    what: Release | Deployment, targets: Sequence[Target], stack: ExitStack
+) -> list[Host]:
+    """In the order of their names, so that two deployers never wait for each other."""
+    hosts = []
+    for target in sorted(targets, key=lambda target: target.name):
+        try:
+            ledger = stack.enter_context(target.locked(what.service, what.build_id))
+        except OSError as error:
+            message = f"cannot lock {what.service} on {target.name}: {error}"
+            raise DeploymentFailed(message) from error
+        hosts.append(Host(target, ledger))
+    return hosts
 
 
-def _announce(release: Release, port: int, ledger: Ledger) -> InstalledRelease:
+def _go_live(
+    release: Release, hosts: list[Host], gate: Gate, rollout: Rollout, watches: _Watches
+) -> tuple[Deployment, ...]:
+    placed = [_place(release, host, gate) for host in hosts]
+    for one in placed:
+        _watch_what_is_live(one, watches)
+    _offer(release, placed, rollout, watches)
+    guarded = [_switch(release, one, watches) for one in placed]
+    guard(guarded, gate, Span("guarded", rollout.guard_seconds, 80, 99))
+    deployments = tuple(_deployment(one) for one in guarded)
+    report_progress(Phase.DEPLOYMENT, 100, f"{release.id} is live; {watches.say()}")
+    return deployments
+
+
+def _place(release: Release, host: Host, gate: Gate) -> _Placed:
+    """Phase one: installed, started, asked; nobody notices."""
+    target = host.target
+    with _named(host, release):
+        port = target.reserve_port(release.service, release.port)
+        installed = _announce(release, port, host)
+        target.install(release)
+        report_progress(Phase.DEPLOYMENT, 20, f"installed {release.id} on {host.name}")
+        private_url = target.start(release.service, release.id)
+        report_progress(Phase.DEPLOYMENT, 40, f"{release.id} answers at {private_url}")
+        _pass(gate(private_url), release, private_url)
+        report_progress(Phase.DEPLOYMENT, 60, f"{release.id} passed the gate on {host.name}")
+    return _Placed(host, installed, private_url)
+
+
+@contextmanager
+def _named(host: Host, release: Release) -> Iterator[None]:
+    """Whatever goes wrong says where."""
+    try:
+        yield
+    except DeploymentFailed as error:
+        raise DeploymentFailed(f"{host.name}: {error.message}", error.findings) from error
+    except (BuildExecutorError, OSError) as error:
+        message = f"cannot deploy {release.service} {release.id} to {host.name}: {error}"
+        raise DeploymentFailed(message) from error
+
+
+def _pass(checks: tuple[Check, ...], release: Release, url: str) -> None:
+    findings = findings_of(checks, "deployment")
+    if findings:
+        message = f"{release.id} started at {url} but does not honour its contract"
+        raise DeploymentFailed(message, findings)
+
+
+def _announce(release: Release, port: int, host: Host) -> InstalledRelease:
     """Record what this build is about to bring; a release that is live already stays as it is."""
-    live = ledger.state.live_release
+    live = host.ledger.state.live_release
     if live is not None and live.id == release.id:
         return live
     installed = InstalledRelease(
@@ -143,130 +209,88 @@ def _announce(release: Release, port: int, ledger: Ledger) -> InstalledRelease:
         digest=release.digest,
         port=port,
         deployed_at=datetime.now(UTC),
-        replaced=ledger.state.live,
+        replaced=host.ledger.state.live,
     )
-    ledger.record(ledger.state.with_release(installed))
+    host.ledger.record(host.ledger.state.with_release(installed))
     return installed
 
 
-def _pass(checks: tuple[Check, ...], release: Release, url: str) -> None:
-    findings = tuple(
-        Finding(gate="deployment", rule=check.name, message=check.detail or "failed")
-        for check in checks
-        if not check.passed
-    )
-    if findings or not checks:
-        raise DeploymentFailed(
-            f"{release.service} {release.id} started at {url} but does not honour its contract",
-            findings,
-        )
+def _watch_what_is_live(placed: _Placed, watches: _Watches) -> None:
+    """From before the switch on, if the address stays the same."""
+    live = placed.host.ledger.state.live_release
+    if live is not None and live.url is not None and live.port == placed.installed.port:
+        watches.at(placed.host.target, live.url).await_first()
 
 
-def _clean_up_after_failure(build_id: str, target: Target, ledger: Ledger) -> None:
-    try:
-        _remove_leftovers(build_id, target, ledger)
-    except (BuildExecutorError, OSError) as error:
-        # The first error is the one to report; the roll-back of the build tries again.
-        _log.warning("cannot remove what build %s left on %s: %s", build_id, target.name, error)
+def _offer(release: Release, placed: list[_Placed], rollout: Rollout, watches: _Watches) -> None:
+    """The canary: a share of the traffic first, on every host where there is some to share."""
+    sharing = [one for one in placed if _can_share(release, one)]
+    for share in rollout.canary_steps if sharing else ():
+        for one in sharing:
+            with _named(one.host, release):
+                one.host.target.offer(release.service, release.id, one.installed.port, share)
+        report_progress(Phase.DEPLOYMENT, 65, f"{release.id} gets {share} % of the traffic")
+        guarded = [_guarded(release, one, _live_url(one), watches) for one in sharing]
+        span = Span(f"{share} % of the traffic", rollout.canary_step_seconds, 65, 75)
+        watch_share(guarded, span)
 
 
-def _remove_leftovers(build_id: str, target: Target, ledger: Ledger) -> RollbackReport:
-    """What is live keeps, or gets back, the traffic; this build's other releases go."""
-    leftovers = ledger.state.of_build(build_id)
-    was_switching = ledger.state.switching in {release.id for release in leftovers}
-    live = ledger.state.live_release
-    health = _reassert(live, target, ledger, unwell="inactive") if live else "absent"
-    _take_off(leftovers, target, ledger)
-    restored = was_switching and health == "active"
-    undone = restored or (bool(leftovers) and ledger.state.live is None)
-    return _report(
-        "success" if undone else "not_needed",
-        ledger.state,
-        health,
-        restored=restored,
-        detail="" if undone else "the build's release is not live",
-    )
+def _can_share(release: Release, placed: _Placed) -> bool:
+    live = placed.host.ledger.state.live_release
+    return live is not None and live.id != release.id and live.port == placed.installed.port
 
 
-def _take_off(leftovers: tuple[InstalledRelease, ...], target: Target, ledger: Ledger) -> None:
-    for release in leftovers:
-        if release.id in ledger.state.proven:  # an earlier build proved it: a way back
-            target.stop(ledger.state.service, release.id)
-        else:
-            target.archive(ledger.state.service, release.id)
-            ledger.record(ledger.state.without({release.id}))
+def _live_url(placed: _Placed) -> str:
+    live = placed.host.ledger.state.live_release
+    return live.url or "" if live else ""
 
 
-def _return_from(bad: InstalledRelease, target: Target, ledger: Ledger) -> RollbackReport:
-    fallbacks = ledger.state.fallbacks()
-    moved = next((state for r in fallbacks if (state := _moved(r, target, ledger))), None)
-    if moved is not None:
-        return _restored(moved, bad, target, ledger)
-    if fallbacks or bad.id in ledger.state.proven:
-        return _keep(bad, target, ledger)
-    _take_off((bad,), target, ledger)
-    detail = f"{bad.id} was the first release: nothing is left of it"
-    return _report("success", ledger.state, "absent", restored=False, detail=detail)
-
-
-def _restored(
-    moved: ServiceState, bad: InstalledRelease, target: Target, ledger: Ledger
-) -> RollbackReport:
-    # One write: a release that lost the traffic to a roll-back is no place to go back to.
-    ledger.record(moved.disproved(bad.id))
-    try:
-        _take_off((bad,), target, ledger)
-    except (BuildExecutorError, OSError) as error:
-        # The service is restored; the next deployment retires what is left over.
-        _log.warning("cannot archive %s: %s", bad.id, error)
-    detail = f"{moved.live} is live again instead of {bad.id}"
-    return _report("success", ledger.state, "active", restored=True, detail=detail)
-
-
-def _keep(bad: InstalledRelease, target: Target, ledger: Ledger) -> RollbackReport:
-    """Nothing better answers: traffic stays where it is, and the report says so loudly."""
-    health = _reassert(bad, target, ledger, unwell="error")
-    detail = f"no other proven release answers: {bad.id} stays live"
-    _log.error("roll-back of %s failed: %s", ledger.state.service, detail)
-    return _report("failed", ledger.state, health, restored=False, detail=detail)
-
-
-def _reassert(live: InstalledRelease, target: Target, ledger: Ledger, *, unwell: str) -> str:
-    """Give the live release its traffic (back), and say how it is."""
-    moved = _moved(live, target, ledger)
-    ledger.record(moved or ledger.state.settled())
-    return "active" if moved else unwell
-
-
-def _moved(release: InstalledRelease, target: Target, ledger: Ledger) -> ServiceState | None:
-    """The state to record after traffic was moved to this release; None if it does not answer."""
-    service = ledger.state.service
-    try:
-        target.start(service, release.id)
+def _switch(release: Release, placed: _Placed, watches: _Watches) -> Guarded:
+    """Phase two: the pointer moves."""
+    target, ledger = placed.host
+    with _named(placed.host, release):
         ledger.record(ledger.state.about_to_switch(release.id))
-        url = target.switch(service, release.id, release.port)
-    except DeploymentFailed as error:
-        _log.warning("cannot move %s to %s: %s", service, release.id, error)
-        return None
-    return ledger.state.switched(release.id, url)
+        url = target.switch(release.service, release.id, placed.installed.port)
+        ledger.record(ledger.state.switched(release.id, url))
+    report_progress(Phase.DEPLOYMENT, 80, f"{release.id} has the traffic of {url}")
+    return _guarded(release, placed, url, watches)
 
 
-def _retire_superseded(target: Target, ledger: Ledger) -> None:
-    for release in ledger.state.superseded():
-        target.stop(ledger.state.service, release.id)
-    for release in ledger.state.prunable(target.keep_releases):
-        target.archive(ledger.state.service, release.id)
-        ledger.record(ledger.state.without({release.id}))
-
-
-def _report(
-    status: str, state: ServiceState, health: str, *, restored: bool, detail: str
-) -> RollbackReport:
-    return RollbackReport(
-        rollback_status=status,
-        previous_version_restored=restored,
-        service_health=health,
-        service=state.service,
-        live_release=state.live,
-        detail=detail,
+def _guarded(release: Release, placed: _Placed, url: str, watches: _Watches) -> Guarded:
+    return Guarded(
+        target=placed.host.target,
+        release=release,
+        private_url=placed.private_url,
+        public_url=url,
+        forerunner=placed.installed.replaced,
+        watch=watches.at(placed.host.target, url),
     )
+
+
+def _deployment(guarded: Guarded) -> Deployment:
+    return Deployment(
+        target=guarded.target.name,
+        service=guarded.release.service,
+        release_id=guarded.release.id,
+        build_id=guarded.release.build_id,
+        url=guarded.public_url,
+        previous=guarded.forerunner,
+        availability=guarded.watch.close(),
+    )
+
+
+def _is_proved(host: Host, deployment: Deployment) -> bool:
+    state, release_id = host.ledger.state, deployment.release_id
+    if state.live != release_id:
+        _log.warning("%s is not live on %s any more: not proven", release_id, host.name)
+        return False
+    host.ledger.record(state.proved(release_id, deployment.build_id))
+    return True
+
+
+def _retire_superseded(host: Host) -> None:
+    for release in host.ledger.state.superseded():
+        host.target.stop(host.service, release.id)
+    for release in host.ledger.state.prunable(host.target.keep_releases):
+        host.target.archive(host.service, release.id)
+        host.ledger.record(host.ledger.state.without({release.id}))

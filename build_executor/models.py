@@ -181,6 +181,7 @@ class RollbackReport(Value):
     previous_version_restored: bool
     service_health: str = Field(description='"active", "inactive", "error" or "absent"')
     service: str | None = None
+    target: str | None = Field(default=None, description="the host that is spoken of")
     live_release: str | None = None
     detail: str = ""
     proof: RollbackProof | None = Field(default=None, description="None if nothing is live")

@@ -8,8 +8,9 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from build_executor.deployment import describe, roll_back
+from build_executor.deployment import describe
 from build_executor.errors import DeployLocked, DeploymentFailed, RegistrationFailed
+from build_executor.going_back import roll_back
 from build_executor.mesh.messages import BuildEvent
 from build_executor.mesh.registry import Registry
 from build_executor.models import BuildRecord, Registration, RollbackReport, Value
@@ -44,20 +45,22 @@ class Mesh(NamedTuple):
 def roll_back_build(
     record: BuildRecord,
     registered: Registration | None,
-    targets: Sequence[Target],
+    targets: Sequence[Sequence[Target]],
     mesh: Mesh,
     cause: Cause,
 ) -> RollbackReport:
     """What is live after this build was undone on all targets; may be repeated at any time.
 
-    `registered` is what this build itself registered, if it did. The report of the worst target is
-    returned; never raises for a target or a peer that does not answer.
+    Each of `targets` is the hosts of one. `registered` is what this build itself registered, if it
+    did. The report of the worst host is returned; never raises for a host or a peer that does not
+    answer.
     """
     if record.service is None:
         return NOTHING_TO_UNDO
-    reports = [_undone(record.service, record.build_id, target) for target in targets]
+    reports = [one for t in targets for one in _undone(record.service, record.build_id, t)]
     report = min(reports, key=lambda r: _WORST_FIRST.index(r.rollback_status))
-    report = _follow(report, record.service, registered, targets, mesh.registry)
+    hosts = [host for target in targets for host in target]
+    report = _follow(report, record.service, registered, hosts, mesh.registry)
     mesh.notify(
         BuildEvent(
             event=cause.event,
@@ -71,18 +74,21 @@ def roll_back_build(
     return report
 
 
-def _undone(service: str, build_id: str, target: Target) -> RollbackReport:
+def _undone(service: str, build_id: str, hosts: Sequence[Target]) -> Sequence[RollbackReport]:
     try:
-        return roll_back(service, build_id, target)
+        return roll_back(service, build_id, hosts)
     except (DeploymentFailed, DeployLocked) as error:
-        _log.error("the roll-back of %s on %s failed: %s", service, target.name, error)
-        return RollbackReport(
+        names = ", ".join(host.name for host in hosts)
+        _log.error("the roll-back of %s on %s failed: %s", service, names, error)
+        report = RollbackReport(
             rollback_status="failed",
             previous_version_restored=False,
             service_health="error",
             service=service,
-            detail=f"{target.name}: {error}",
+            target=names,
+            detail=f"{names}: {error}",
         )
+        return [report]
 
 
 def _follow(

@@ -28,7 +28,7 @@ from tasks.build_release import build_release, fix_build
 from tasks.check_health import check_health
 from tasks.clean_up import clean_up
 from tasks.compare_with_live import compare_with_live
-from tasks.deploy_release import deploy_release, prove_deployment
+from tasks.deploy_release import deploy_release, prove_deployments
 from tasks.evidence import contract_evidence, release_evidence
 from tasks.generate_code import generate_code, generate_tests
 from tasks.read_contract import read_contract
@@ -125,20 +125,21 @@ def go_live(verified: VerifiedRelease, contract: Contract, request: BuildRequest
     if not targets:
         return
     with phase(Phase.DEPLOYMENT):
-        deployments = [deploy_release(verified, contract, target) for target in targets]
+        deployed = {target: deploy_release(verified, contract, target) for target in targets}
     if request.auto_register:
         with phase(Phase.REGISTRATION):
-            for deployment in deployments:
-                register_deployment(deployment, contract)
+            for deployments in deployed.values():
+                register_deployment(deployments[0], contract)
     with phase(Phase.HEALTH_CHECK):
-        for deployment in deployments:
-            _prove(deployment)
+        for target, deployments in deployed.items():
+            _prove(deployments, target)
 
 
-def _prove(deployment: Deployment) -> None:
-    report = check_health(deployment)
-    prove_deployment(deployment)
-    publish_result(deployment, report, return_state=True)
+def _prove(deployments: tuple[Deployment, ...], target: str) -> None:
+    reports = [check_health(deployment) for deployment in deployments]
+    prove_deployments(deployments, target)
+    for deployment, report in zip(deployments, reports, strict=True):
+        publish_result(deployment, report, return_state=True)
 
 
 def _generated_code(build_id: str, contract: Contract) -> Workspace:

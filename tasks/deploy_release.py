@@ -25,29 +25,36 @@ def _worth_retrying(_: Task[..., object], __: TaskRun, state: State[object]) -> 
     name=Phase.DEPLOYMENT,
     task_run_name="deployment: {target}",
     cache_policy=NO_CACHE,
-    timeout_seconds=600,
+    timeout_seconds=3600,  # with the longest guard and canary that the settings allow
     retries=1,
     retry_delay_seconds=1,
     retry_condition_fn=_worth_retrying,
 )
-def deploy_release(verified: VerifiedRelease, contract: Contract, target: str) -> Deployment:
-    """Make a verified release live; DeploymentFailed leaves the previous one live."""
+def deploy_release(
+    verified: VerifiedRelease, contract: Contract, target: str
+) -> tuple[Deployment, ...]:
+    """Make a verified release live on all hosts of a target, and guard it for a while.
+
+    DeploymentFailed leaves the previous one live on all of them.
+    """
     gate = wiring.gate(contract, verified.release.id)
     try:
-        deployed = deployment.deploy(verified, wiring.target(target), gate)
+        hosts = wiring.configured_hosts(target)
+        deployed = deployment.deploy(verified, hosts, gate, wiring.rollout())
     except (DeployLocked, InvalidSettings) as error:
         raise DeploymentFailed(str(error)) from error
-    name = artifacts.deployment_artifact(target)
-    wiring.store().write_value(verified.release.build_id, name, deployed)
+    for one in deployed:
+        name = artifacts.deployment_artifact(one.target)
+        wiring.store().write_value(one.build_id, name, one)
     return deployed
 
 
 @task(
     name=Phase.HEALTH_CHECK,
-    task_run_name="health_check: prove {deployed.target}",
+    task_run_name="health_check: prove {target}",
     cache_policy=NO_CACHE,
     timeout_seconds=60,
 )
-def prove_deployment(deployed: Deployment) -> None:
+def prove_deployments(deployed: tuple[Deployment, ...], target: str) -> None:
     """Remember the release as one that works: a roll-back goes to proven releases only."""
-    deployment.prove(deployed, wiring.target(deployed.target))
+    deployment.prove(deployed, wiring.configured_hosts(target))

@@ -17,7 +17,7 @@ def roll_back(build_id: str, cause: Cause) -> RollbackReport:
     if record is None:
         return NOTHING_TO_UNDO
     registered = store.read_value(build_id, artifacts.REGISTRATION, Registration)
-    targets = [wiring.target(name) for name in wiring.configured_targets()]
+    targets = [wiring.targets(name) for name in wiring.configured_targets()]
     mesh = Mesh(registry=wiring.registry(), notify=wiring.notify)
     report = roll_back_build(record, registered, targets, mesh, cause)
     store.write_value(build_id, artifacts.ROLLBACK_REPORT, report)

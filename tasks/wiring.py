@@ -9,7 +9,7 @@ from pathlib import Path
 from build_executor import artifacts, ownership, redaction
 from build_executor import settings as settings_module
 from build_executor.artifacts import ArtifactStore
-from build_executor.deployment import Gate
+from build_executor.deployment import Gate, Rollout
 from build_executor.errors import InvalidSettings
 from build_executor.generators import GENERATORS, Generator
 from build_executor.mesh.messages import BuildEvent, notify_sovereign_factory
@@ -18,7 +18,7 @@ from build_executor.models import BuildRecord, BuildRequest, Check
 from build_executor.sandbox import Sandbox, open_sandbox
 from build_executor.settings import Settings
 from build_executor.spec.contract import Contract
-from build_executor.targets import Target, open_target, open_targets
+from build_executor.targets import Target, open_targets
 from build_executor.verification import live_checks
 
 _GENERATOR = "compiler"
@@ -68,9 +68,19 @@ def requested_targets(request: BuildRequest) -> list[str]:
     return [name for name, is_wanted in wanted.items() if is_wanted]
 
 
-def target(name: str) -> Target:
-    """Where releases run; InvalidSettings if it is not configured."""
-    return open_target(name, settings())
+def targets(name: str) -> tuple[Target, ...]:
+    """The hosts of a target to deploy to; InvalidSettings if it is not configured."""
+    return open_targets(name, settings())
+
+
+def rollout() -> Rollout:
+    """How carefully a release gets its traffic."""
+    configured = settings()
+    return Rollout(
+        guard_seconds=configured.guard_seconds,
+        canary_steps=configured.canary_steps,
+        canary_step_seconds=configured.canary_step_seconds,
+    )
 
 
 def configured_hosts(name: str) -> tuple[Target, ...]:

@@ -33,7 +33,6 @@ class Watch:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._asked.acquire()
         return self
 
     def __exit__(
@@ -43,6 +42,10 @@ class Watch:
         trace: TracebackType | None,
     ) -> None:
         self._stop.set()
+
+    def await_first(self) -> None:
+        """Return when something was answered, or soon."""
+        self._asked.acquire(timeout=_NOT_ASKED_SECONDS)
 
     def close(self) -> Availability:
         """The figures; waits for a few answers first, so that the longest gap has two ends."""

@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from build_executor.deployment import LiveService, deploy, describe, prove, roll_back
+from build_executor import deployment
+from build_executor.deployment import LiveService, Rollout, describe
 from build_executor.errors import DeployLocked, DeploymentFailed
-from build_executor.models import Check, Deployment, Release, VerifiedRelease
+from build_executor.guard import Gate
+from build_executor.models import Check, Deployment, Release, RollbackReport, VerifiedRelease
 from build_executor.phases import ErrorState
 from tests.fakes.target import FakeTarget, Killed
 
@@ -27,6 +29,23 @@ def verified(release_id: str, build_id: str = "", port: int | None = 8350) -> Ve
     return VerifiedRelease(release=release, checks=())
 
 
+AT_ONCE = Rollout(guard_seconds=0)
+
+
+def deploy(verified: VerifiedRelease, target: FakeTarget, gate: Gate) -> Deployment:
+    (deployed,) = deployment.deploy(verified, [target], gate, AT_ONCE)
+    return deployed
+
+
+def prove(deployed: Deployment, target: FakeTarget) -> None:
+    deployment.prove([deployed], [target])
+
+
+def roll_back(service: str, build_id: str, target: FakeTarget) -> RollbackReport:
+    (report,) = deployment.roll_back(service, build_id, [target])
+    return report
+
+
 def passes(_: str) -> tuple[Check, ...]:
     return (Check(name="GET /health", passed=True),)
 
@@ -38,9 +57,9 @@ def fails(_: str) -> tuple[Check, ...]:
 def live(target: FakeTarget, *release_ids: str) -> Deployment:
     """Deploy and prove these releases, one after the other."""
     for release_id in release_ids:
-        deployment = deploy(verified(release_id), target, passes)
-        prove(deployment, target)
-    return deployment
+        deployed = deploy(verified(release_id), target, passes)
+        prove(deployed, target)
+    return deployed
 
 
 def assert_only(release_id: str, target: FakeTarget) -> None:
@@ -64,10 +83,10 @@ def assert_nothing(target: FakeTarget) -> None:
 def test_the_first_release_goes_live_behind_its_public_port() -> None:
     target = FakeTarget()
 
-    deployment = deploy(verified("1"), target, passes)
+    deployed = deploy(verified("1"), target, passes)
 
-    assert deployment.url == "http://127.0.0.1:8350"
-    assert deployment.previous is None
+    assert deployed.url == "http://127.0.0.1:8350"
+    assert deployed.previous is None
     assert_only("1", target)
 
 
@@ -81,16 +100,16 @@ def test_the_gate_asks_the_private_instance_before_it_takes_traffic() -> None:
 
     deploy(verified("1"), target, gate)
 
-    assert asked == [("http://127.0.0.1/shop/1", {})]
+    assert asked[0] == ("http://127.0.0.1/shop/1", {})
 
 
 def test_the_replaced_release_stays_warm_until_the_new_one_is_proven() -> None:
     target = FakeTarget()
     live(target, "1")
 
-    deployment = deploy(verified("2"), target, passes)
+    deployed = deploy(verified("2"), target, passes)
 
-    assert deployment.previous == "1"
+    assert deployed.previous == "1"
     assert target.routes == {SHOP: "2"}
     assert target.running == {(SHOP, "1"), (SHOP, "2")}
 
@@ -204,10 +223,10 @@ def test_deploying_the_live_release_again_checks_it_and_changes_nothing() -> Non
     live(target, "1", "2")
     before = target.read(SHOP).releases
 
-    deployment = deploy(verified("2", build_id="again"), target, passes)
-    prove(deployment, target)
+    deployed = deploy(verified("2", build_id="again"), target, passes)
+    prove(deployed, target)
 
-    assert deployment.release_id == "2"
+    assert deployed.release_id == "2"
     assert target.read(SHOP).releases == before
     assert_only("2", target)
 
@@ -432,8 +451,10 @@ def test_a_roll_back_on_a_full_disk_fails_and_can_be_repeated() -> None:
     target = FullDisk()
     deploy(verified("1"), target, passes)
 
-    with pytest.raises(DeploymentFailed, match=r"cannot roll shop back on fake: .*No space left"):
-        roll_back(SHOP, "build-1", target)
+    report = roll_back(SHOP, "build-1", target)
+
+    assert report.rollback_status == "failed"
+    assert "cannot roll shop back on fake: [Errno 28] No space left on device" in report.detail
 
     assert target.holders == {}
 

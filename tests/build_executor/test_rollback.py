@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from build_executor.deployment import deploy, prove
+from build_executor.deployment import Rollout, deploy, prove
 from build_executor.errors import RegistrationFailed
 from build_executor.mesh.directory import ServiceDirectory
 from build_executor.mesh.messages import BuildEvent
@@ -43,9 +43,10 @@ def live(target: FakeTarget, release_id: str) -> Deployment:
         environment=Path("environment"),
     )
     passed = (Check(name="GET /health", passed=True),)
-    deployed = deploy(VerifiedRelease(release=release, checks=()), target, lambda _: passed)
-    prove(deployed, target)
-    return deployed
+    verified = VerifiedRelease(release=release, checks=())
+    deployed = deploy(verified, [target], lambda _: passed, Rollout(guard_seconds=0))
+    prove(deployed, [target])
+    return deployed[0]
 
 
 def mesh(tmp_path: Path, told: list[BuildEvent]) -> Mesh:
@@ -61,7 +62,7 @@ def test_the_previous_release_is_live_again_and_sovereign_factory_is_told(tmp_pa
     live(target, "1")
     entry = registered(mesh(tmp_path, told), live(target, "2"))
 
-    report = roll_back_build(record("2"), entry, [target], mesh(tmp_path, told), CAUSE)
+    report = roll_back_build(record("2"), entry, [[target]], mesh(tmp_path, told), CAUSE)
 
     assert report.rollback_status == "success"
     assert target.routes == {SHOP: "1"}
@@ -82,7 +83,7 @@ def test_a_first_build_is_undone_and_its_registration_withdrawn(tmp_path: Path) 
     entry = registered(mesh(tmp_path, []), live(target, "1"))
     target.states[SHOP] = target.states[SHOP].model_copy(update={"proven": ()})
 
-    report = roll_back_build(record("1"), entry, [target], mesh(tmp_path, []), CAUSE)
+    report = roll_back_build(record("1"), entry, [[target]], mesh(tmp_path, []), CAUSE)
 
     assert report.rollback_status == "success"
     assert report.service_health == "absent"
@@ -93,7 +94,7 @@ def test_what_somebody_else_registered_stays(tmp_path: Path) -> None:
     registry = mesh(tmp_path, []).registry
     registry.register(SHOP, "http://127.0.0.1:1", "1.0.0", {})
 
-    roll_back_build(record("1"), None, [FakeTarget()], mesh(tmp_path, []), CAUSE)
+    roll_back_build(record("1"), None, [[FakeTarget()]], mesh(tmp_path, []), CAUSE)
 
     assert registry.find(SHOP) is not None
 
@@ -101,7 +102,7 @@ def test_what_somebody_else_registered_stays(tmp_path: Path) -> None:
 def test_a_build_that_never_read_its_spec_has_nothing_to_undo(tmp_path: Path) -> None:
     told = list[BuildEvent]()
 
-    report = roll_back_build(record("1", None), None, [FakeTarget()], mesh(tmp_path, told), CAUSE)
+    report = roll_back_build(record("1", None), None, [[FakeTarget()]], mesh(tmp_path, told), CAUSE)
 
     assert report.rollback_status == "not_needed"
     assert told == []
@@ -112,7 +113,7 @@ def test_the_report_of_the_worst_target_counts(tmp_path: Path) -> None:
     live(good, "1")
     live(good, "2")
 
-    report = roll_back_build(record("2"), None, [good, locked], mesh(tmp_path, []), CAUSE)
+    report = roll_back_build(record("2"), None, [[good], [locked]], mesh(tmp_path, []), CAUSE)
 
     assert report.rollback_status == "failed"
     assert report.detail == "locked: shop is being deployed by build build-9"
@@ -129,7 +130,7 @@ def test_a_registry_that_is_down_does_not_stop_the_roll_back(tmp_path: Path) -> 
     live(target, "2")
     down = Mesh(registry=SilentRegistry(tmp_path / "directory.json"), notify=lambda _: None)
 
-    report = roll_back_build(record("2"), None, [target], down, CAUSE)
+    report = roll_back_build(record("2"), None, [[target]], down, CAUSE)
 
     assert report.rollback_status == "success"
     assert "the registry does not answer" in report.detail

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import psutil
 
 from build_executor.building import build_release
-from build_executor.deployment import Gate, deploy, prove
+from build_executor.deployment import Gate, Rollout, deploy, prove
 from build_executor.errors import BuildExecutorError, PhaseFailed
 from build_executor.files import read_untrusted
 from build_executor.generation import generate_code, generate_tests
@@ -24,7 +24,7 @@ from build_executor.models import Check, Release, VerifiedRelease, Workspace
 from build_executor.sandbox import open_sandbox
 from build_executor.settings import Settings
 from build_executor.spec.contract import Contract
-from build_executor.targets import open_target
+from build_executor.targets import open_targets
 from build_executor.targets.local import local_supervisor_down
 from build_executor.targets.ports import is_free
 from build_executor.verification import live_checks, verify_release
@@ -97,12 +97,13 @@ def _go(contract: Contract, build_id: str, settings: Settings, outcome: Outcome)
 def _go_live(
     verified: VerifiedRelease, contract: Contract, settings: Settings, outcome: Outcome
 ) -> None:
-    target = open_target("local", settings)
+    targets = open_targets("local", settings)
     with _stage(outcome, "deployment"):
-        deployment = deploy(verified, target, _gate(contract, verified.release))
+        gate = _gate(contract, verified.release)
+        deployments = deploy(verified, targets, gate, Rollout(guard_seconds=0))
     with _stage(outcome, "health"):
-        check_health(deployment, _QUICK)
-        prove(deployment, target)
+        check_health(deployments[0], _QUICK)
+        prove(deployments, targets)
 
 
 def _gate(contract: Contract, release: Release) -> Gate:

@@ -34,6 +34,7 @@ class Stack:
             "PREFECT_SERVER_API_PORT": str(free_port()),
             "APPROVAL_TIMEOUT_SECONDS": "120",
             "SCHEMATHESIS_SECONDS": "2",
+            "GUARD_SECONDS": "1",
         }
         server = self.environment["PREFECT_SERVER_API_PORT"]
         self.environment["PREFECT_API_URL"] = f"http://127.0.0.1:{server}/api"

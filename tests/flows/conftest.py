@@ -28,6 +28,7 @@ def settings(
     monkeypatch.setenv("BUILD_EXECUTOR_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SPEC_ROOTS", str(tmp_path))
     monkeypatch.setenv("SCHEMATHESIS_SECONDS", "0")
+    monkeypatch.setenv("GUARD_SECONDS", "0.5")
     with temporary_settings({PREFECT_API_URL: drained_server}):
         yield load()
 

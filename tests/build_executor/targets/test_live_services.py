@@ -14,10 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
-from build_executor import command
-from build_executor.deployment import deploy, prove, roll_back
+from build_executor import command, deployment
+from build_executor.deployment import Gate, Rollout
 from build_executor.errors import CommandFailed, DeploymentFailed
-from build_executor.models import Check, Deployment, VerifiedRelease
+from build_executor.models import Check, Deployment, RollbackReport, VerifiedRelease
 from build_executor.targets.local import LocalTarget
 from build_executor.targets.ports import is_free
 from build_executor.targets.probing import release_at
@@ -29,6 +29,16 @@ pytestmark = pytest.mark.full
 ROOT = Path(__file__).parents[3]
 
 
+def deploy(verified: VerifiedRelease, target: LocalTarget, gate: Gate) -> Deployment:
+    (deployed,) = deployment.deploy(verified, [target], gate, Rollout(guard_seconds=0))
+    return deployed
+
+
+def roll_back(service: str, build_id: str, target: LocalTarget) -> RollbackReport:
+    (report,) = deployment.roll_back(service, build_id, [target])
+    return report
+
+
 def passes(_: str) -> tuple[Check, ...]:
     return (Check(name="GET /health", passed=True),)
 
@@ -38,9 +48,9 @@ def fails(_: str) -> tuple[Check, ...]:
 
 
 def live(target: LocalTarget, verified: VerifiedRelease) -> Deployment:
-    deployment = deploy(verified, target, passes)
-    prove(deployment, target)
-    return deployment
+    deployed = deploy(verified, target, passes)
+    deployment.prove([deployed], [target])
+    return deployed
 
 
 def get(url: str) -> dict[str, Any]:
@@ -64,9 +74,9 @@ def assert_only(verified: VerifiedRelease, url: str, target: LocalTarget) -> Non
 
 
 def test_a_deployed_service_outlives_the_deployer(local: LocalTarget, releases: Releases) -> None:
-    deployment = live(local, releases.build("1.0.0"))
+    deployed = live(local, releases.build("1.0.0"))
 
-    pid = get(f"{deployment.url}/health")["pid"]
+    pid = get(f"{deployed.url}/health")["pid"]
 
     daemon = psutil.Process(pid).parent()
     assert daemon is not None
@@ -299,14 +309,14 @@ def _die(root: Path, verified: VerifiedRelease, moment: str) -> None:
     """Deploy and prove in a process of its own, which is killed at this moment."""
     script = (
         "import sys; from pathlib import Path\n"
-        "from build_executor.deployment import deploy, prove\n"
+        "from build_executor.deployment import Rollout, deploy, prove\n"
         "from build_executor.models import Check, VerifiedRelease\n"
         "from build_executor.targets.local import LocalTarget\n"
         "from tests.fakes.dying_target import DyingTarget\n"
         "target = DyingTarget(LocalTarget(Path(sys.argv[1])), sys.argv[2])\n"
         "verified = VerifiedRelease.model_validate_json(sys.argv[3])\n"
         "gate = lambda url: (Check(name='x', passed=True),)\n"
-        "prove(deploy(verified, target, gate), target)\n"
+        "prove(deploy(verified, [target], gate, Rollout(guard_seconds=0)), [target])\n"
     )
     arguments = (str(root), moment, verified.model_dump_json())
     environment = command.clean_environment({"PYTHONPATH": str(ROOT)})

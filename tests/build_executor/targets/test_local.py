@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from build_executor.deployment import deploy, prove
+from build_executor.deployment import Rollout, deploy, prove
 from build_executor.models import Check, VerifiedRelease
 from build_executor.settings import Settings
 from build_executor.targets.local import LocalTarget, local_supervisor_down, local_supervisor_up
@@ -24,9 +24,10 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 
 def live(settings: Settings, verified: VerifiedRelease) -> str:
     target = LocalTarget(settings.services)
-    deployment = deploy(verified, target, lambda _: (Check(name="x", passed=True),))
-    prove(deployment, target)
-    return deployment.url
+    passed = (Check(name="x", passed=True),)
+    deployed = deploy(verified, [target], lambda _: passed, Rollout(guard_seconds=0))
+    prove(deployed, [target])
+    return deployed[0].url
 
 
 def test_up_starts_nothing_where_nothing_was_deployed(settings: Settings, tmp_path: Path) -> None:

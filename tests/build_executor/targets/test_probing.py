@@ -66,10 +66,19 @@ def test_waiting_ends_when_time_is_over() -> None:
 def test_a_watch_counts_what_users_would_have_met() -> None:
     good = health('{"release": "1"}')
 
-    with upstream(answers(good, "", good)) as address, Watch(f"http://{address}") as watch:
-        pass
+    with upstream(answers(good, "", good)) as address:
+        url = f"http://{address}"
+        with Watch(lambda: release_at(url)) as watch:
+            seen = watch.close()
 
-    seen = watch.result()
     assert seen.requests >= 5
     assert seen.failed == 1
-    assert seen.longest_gap_ms > 0
+    assert seen.longest_gap_ms >= seen.p99_ms > 0
+
+
+def test_what_failed_before_anything_answered_was_nobodys_loss() -> None:
+    with Watch(lambda: None) as watch:
+        seen = watch.close()
+
+    assert (seen.requests, seen.failed, seen.p99_ms) == (0, 0, 0)
+    assert watch.silence() > 0

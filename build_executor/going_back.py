@@ -1,0 +1,316 @@
+"""The way back on all hosts of a target: to the last PROVEN release that answers now.
+
+It may be repeated at any time, also after a kill at any step: what was about to happen is in the
+state. All hosts go back to the same release; one that cannot be reached does not hold the others
+up, and is finished when the roll-back is repeated. If nothing better answers, traffic stays where
+it is, and the report says so.
+"""
+
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from build_executor.errors import BuildExecutorError, DeployLocked, DeploymentFailed
+from build_executor.models import RollbackProof, RollbackReport
+from build_executor.targets.availability import Watch
+from build_executor.targets.state import InstalledRelease, ServiceState
+from build_executor.targets.store import Ledger
+from build_executor.targets.target import Target
+
+GOOD_ANSWERS = 5
+_NO_WAY = (BuildExecutorError, OSError)
+_log = logging.getLogger(__name__)
+
+
+class Host(NamedTuple):
+    """A host of a target, with the deploy lock of one service in hand."""
+
+    target: Target
+    ledger: Ledger
+
+    @property
+    def name(self) -> str:
+        """The name of its target."""
+        return self.target.name
+
+    @property
+    def service(self) -> str:
+        """The service whose lock it is."""
+        return self.ledger.state.service
+
+
+class _Case(NamedTuple):
+    """What a build left on a host: `suspect` has or may have the traffic, `ways` lead back."""
+
+    host: Host
+    suspect: InstalledRelease | None
+    ways: tuple[InstalledRelease, ...]
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether traffic has to be moved."""
+        return self.suspect is not None and bool(self.ways)
+
+
+class _Moved(NamedTuple):
+    """The state to record after traffic was moved, and what was read of it."""
+
+    state: ServiceState
+    proof: RollbackProof
+
+
+def roll_back(service: str, build_id: str, targets: Sequence[Target]) -> tuple[RollbackReport, ...]:
+    """Undo what this build did to the hosts of a target; may be repeated at any time.
+
+    For each host: "success": the build's release was live and is no more; "not_needed": it was not
+    live, its leftovers are gone; "failed": nothing better answers, so its release keeps the
+    traffic, or the host cannot do it now. DeployLocked if somebody deploys this service.
+    """
+    with ExitStack() as locks:
+        hosts, lost = list[Host](), list[RollbackReport]()
+        for target in sorted(targets, key=lambda target: target.name):
+            try:
+                hosts.append(Host(target, locks.enter_context(target.locked(service, build_id))))
+            except (DeploymentFailed, OSError) as error:
+                lost.append(_failed(service, target, f"its lock cannot be taken: {error}"))
+        return (*go_back(build_id, hosts), *lost)
+
+
+def go_back(build_id: str, hosts: Sequence[Host]) -> tuple[RollbackReport, ...]:
+    """The same for hosts whose locks are held: first all traffic, then what is left over."""
+    cases = [_case(build_id, host) for host in hosts]
+    moved = _move([case for case in cases if case.is_in_doubt], cases)
+    return tuple(_finish(build_id, case, moved.get(case.host.name)) for case in cases)
+
+
+def describe_all(reports: Sequence[RollbackReport]) -> str:
+    """What is live now, in one line for people."""
+    return "; ".join(f"{report.target}: {report.detail}" for report in reports)
+
+
+def _case(build_id: str, host: Host) -> _Case:
+    state = host.ledger.state
+    live = state.live_release
+    if live is not None and live.build_id == build_id:
+        return _Case(host, live, state.fallbacks())
+    switching = state.find(state.switching)
+    is_ours = switching is not None and switching in state.of_build(build_id)
+    return _Case(host, switching if is_ours else None, (live,) if live else ())
+
+
+def _move(in_doubt: Sequence[_Case], cases: Sequence[_Case]) -> dict[str, _Moved]:
+    """Where traffic was moved to, by host: the same release everywhere, or nowhere."""
+    reachable = [case for case in in_doubt if _is_reachable(case.host)]
+    elsewhere = [case.ways[0].id for case in cases if case.suspect is None and case.ways]
+    for release_id in _destinations(reachable, elsewhere):
+        moved = _moved_to(release_id, reachable)
+        if moved:
+            return moved
+    return {}
+
+
+def _destinations(cases: Sequence[_Case], elsewhere: Sequence[str]) -> list[str]:
+    """Where all of these can go, best first; what is live on the other hosts comes before all."""
+    if not cases:
+        return []
+    ways = [[release.id for release in case.ways] for case in cases]
+    common = [id_ for id_ in ways[0] if all(id_ in others for others in ways)]
+    return sorted(common, key=lambda id_: id_ not in elsewhere)
+
+
+def _moved_to(release_id: str, cases: Sequence[_Case]) -> dict[str, _Moved]:
+    """All of these moved there, or, as far as they can be, none."""
+    if not all(_starts(case.host, release_id) for case in cases):
+        return {}
+    moved: dict[str, _Moved] = {}
+    for case in cases:
+        one = _moved(case.host, release_id)
+        if one is None and _is_reachable(case.host):
+            return _moved_back(cases, moved)
+        if one is not None:
+            moved[case.host.name] = one
+    return moved
+
+
+def _moved_back(cases: Sequence[_Case], moved: dict[str, _Moved]) -> dict[str, _Moved]:
+    """What stays moved: only where the release that was live has no answer any more."""
+    stays = {}
+    for case in cases:
+        forward = moved.get(case.host.name)
+        if forward and case.suspect and _moved(case.host, case.suspect.id) is None:
+            stays[case.host.name] = forward
+    return stays
+
+
+def _starts(host: Host, release_id: str) -> bool:
+    try:
+        host.target.start(host.service, release_id)
+    except _NO_WAY as error:
+        _log.warning("%s does not start on %s: %s", release_id, host.name, error)
+        return False
+    return True
+
+
+def _is_reachable(host: Host) -> bool:
+    try:
+        host.target.read(host.service)
+    except _NO_WAY as error:
+        _log.error("%s cannot be reached: repeat the roll-back when it can: %s", host.name, error)
+        return False
+    return True
+
+
+def _moved(host: Host, release_id: str) -> _Moved | None:
+    """Traffic moved to this release and proved to be there; None if it does not answer."""
+    state = host.ledger.state
+    release = state.find(release_id)
+    if release is None:
+        return None
+    url = (state.live_release or release).url
+    with Watch(lambda: host.target.answering(url) if url else None) as watch:
+        if (good := _switched(host, release)) is None:
+            return None
+        availability = watch.close()
+    proof = RollbackProof(
+        release=release_id,
+        url=good,
+        good_answers=GOOD_ANSWERS,
+        availability=availability if availability.requests else None,
+    )
+    return _Moved(host.ledger.state.switched(release_id, good), proof)
+
+
+def _switched(host: Host, release: InstalledRelease) -> str | None:
+    """The public URL where this release gave good answers only; None if it did not."""
+    try:
+        host.target.start(host.service, release.id)
+        host.ledger.record(host.ledger.state.about_to_switch(release.id))
+        url = host.target.switch(host.service, release.id, release.port)
+    except _NO_WAY as error:
+        _log.warning("cannot move %s to %s: %s", host.service, release.id, error)
+        return None
+    if (good := _good_answers(host.target, url, release.id)) < GOOD_ANSWERS:
+        _log.warning("%s answered only %d times at %s", release.id, good, url)
+        return None
+    return url
+
+
+def _good_answers(target: Target, url: str, release_id: str) -> int:
+    for count in range(GOOD_ANSWERS):
+        if target.answering(url) != release_id:
+            return count
+    return GOOD_ANSWERS
+
+
+def _finish(build_id: str, case: _Case, moved: _Moved | None) -> RollbackReport:
+    """Record what is live on the host, and take off what the build left there."""
+    try:
+        if case.suspect is not None and moved is not None:
+            return _restored(build_id, case, case.suspect, moved)
+        if case.suspect is not None and (case.ways or case.suspect.id in _state(case).proven):
+            return _keep(case.host, case.suspect)
+        return _clear(build_id, case)
+    except DeployLocked:
+        raise
+    except _NO_WAY as error:
+        return _failed(case.host.service, case.host.target, str(error))
+
+
+def _restored(build_id: str, case: _Case, bad: InstalledRelease, moved: _Moved) -> RollbackReport:
+    host, was_live = case.host, bad.id == _state(case).live
+    # One write: a release that lost the traffic to a roll-back is no place to go back to.
+    host.ledger.record(moved.state.disproved(bad.id) if was_live else moved.state)
+    try:
+        _take_off(host.ledger.state.of_build(build_id), host)
+    except _NO_WAY as error:
+        # The service is restored; the next deployment retires what is left over.
+        _log.warning("cannot archive %s: %s", bad.id, error)
+    return RollbackReport(
+        rollback_status="success",
+        previous_version_restored=True,
+        service_health="active",
+        service=host.service,
+        target=host.name,
+        live_release=moved.state.live,
+        detail=f"{moved.state.live} is live again instead of {bad.id}",
+        proof=moved.proof,
+    )
+
+
+def _keep(host: Host, bad: InstalledRelease) -> RollbackReport:
+    """Nothing better answers: traffic stays where it is, and the report says so loudly."""
+    moved = _moved(host, bad.id)
+    host.ledger.record(moved.state if moved else host.ledger.state.settled())
+    detail = f"no other proven release answers: {bad.id} stays live"
+    _log.error("roll-back of %s on %s failed: %s", host.service, host.name, detail)
+    return RollbackReport(
+        rollback_status="failed",
+        previous_version_restored=False,
+        service_health="active" if moved else "error",
+        service=host.service,
+        target=host.name,
+        live_release=host.ledger.state.live,
+        detail=detail,
+        proof=moved.proof if moved else None,
+    )
+
+
+def _clear(build_id: str, case: _Case) -> RollbackReport:
+    """What is live keeps its traffic, and all that the build brought goes."""
+    host, live = case.host, _state(case).live_release
+    ours = (case.suspect,) if case.suspect and live == case.suspect else ()
+    proof = None
+    if live is not None and not ours:
+        host.target.withdraw(host.service)
+        moved = _moved(host, live.id)
+        host.ledger.record(moved.state if moved else host.ledger.state.settled())
+        proof = moved.proof if moved else None
+    leftovers = (*ours, *host.ledger.state.of_build(build_id))
+    _take_off(leftovers, host)
+    return _cleared(host, leftovers, proof)
+
+
+def _cleared(
+    host: Host, leftovers: tuple[InstalledRelease, ...], proof: RollbackProof | None
+) -> RollbackReport:
+    live = host.ledger.state.live
+    is_undone = bool(leftovers) and live is None
+    names = ", ".join(release.id for release in leftovers)
+    return RollbackReport(
+        rollback_status="success" if is_undone else "not_needed",
+        previous_version_restored=False,
+        service_health="absent" if live is None else "active" if proof else "inactive",
+        service=host.service,
+        target=host.name,
+        live_release=live,
+        detail=f"nothing is left of {names}, the first release"
+        if is_undone
+        else "the build's release is not live",
+        proof=proof,
+    )
+
+
+def _take_off(leftovers: Sequence[InstalledRelease], host: Host) -> None:
+    for release in leftovers:
+        if release.id in host.ledger.state.proven and release.id != host.ledger.state.live:
+            host.target.stop(host.service, release.id)  # an earlier build proved it: a way back
+        else:
+            host.target.archive(host.service, release.id)
+            host.ledger.record(host.ledger.state.without({release.id}))
+
+
+def _state(case: _Case) -> ServiceState:
+    return case.host.ledger.state
+
+
+def _failed(service: str, target: Target, reason: str) -> RollbackReport:
+    _log.error("the roll-back of %s on %s failed: %s", service, target.name, reason)
+    return RollbackReport(
+        rollback_status="failed",
+        previous_version_restored=False,
+        service_health="error",
+        service=service,
+        target=target.name,
+        detail=f"cannot roll {service} back on {target.name}: {reason}",
+    )
