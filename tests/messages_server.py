@@ -59,7 +59,14 @@ class ToolCall:
     shown: int | None = None
 
 
-Block = Text | Thinking | ToolCall
+@dataclass(frozen=True)
+class Raw:
+    """A block of a kind that is still to be invented."""
+
+    start: Json
+
+
+Block = Text | Thinking | ToolCall | Raw
 
 
 @dataclass(frozen=True)
@@ -227,6 +234,8 @@ def _start(block: Block, identity: str) -> Json:
             return {"type": "thinking", "thinking": "", "signature": ""}
         case ToolCall():
             return {"type": "tool_use", "id": identity, "name": block.tool, "input": {}}
+        case Raw():
+            return block.start
 
 
 def _deltas(block: Block) -> Iterator[Json]:

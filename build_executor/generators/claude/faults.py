@@ -25,9 +25,6 @@ class CallFailed(Exception):
         super().__init__(fault, message, wait)
         self.fault, self.message, self.wait, self.is_free = fault, message, wait, is_free
 
-    def __str__(self) -> str:
-        return self.message
-
 
 @dataclass(frozen=True)
 class Endpoint:

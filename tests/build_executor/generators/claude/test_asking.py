@@ -15,6 +15,7 @@ from tests.build_executor.generators.claude.conftest import BUILD, NEW, QUICK, O
 from tests.messages_rules import Json, Known, Refuses, invalid
 from tests.messages_server import (
     MessagesServer,
+    Raw,
     Says,
     Text,
     Thinking,
@@ -589,3 +590,36 @@ def test_the_key_is_in_no_log(
     open_claude().ask(QUESTION)
 
     assert server.key not in caplog.text
+
+
+def test_blocks_that_are_unknown_here_change_nothing(
+    server: MessagesServer, open_claude: OpenClaude
+) -> None:
+    server.script = [
+        Says((Raw({"type": "something_new", "id": "x"}), *writes({"one": ONE}).blocks)),
+        writes({"two": TWO}),
+    ]
+
+    reply = open_claude().ask(QUESTION)
+
+    assert reply.writes == (FIRST, SECOND)
+    assert server.calls[1]["messages"][1]["content"][0] == {"type": "something_new", "id": "x"}
+
+
+def test_a_tools_input_that_is_no_object_is_no_write(
+    server: MessagesServer, open_claude: OpenClaude
+) -> None:
+    server.script = [Says((ToolCall("write_function", ["one"]), *writes(BOTH).blocks))]  # type: ignore[arg-type]
+
+    assert open_claude().ask(QUESTION).writes == (FIRST, SECOND)
+
+
+def test_an_answer_that_pauses_for_ever_is_given_up(
+    server: MessagesServer, open_claude: OpenClaude
+) -> None:
+    server.otherwise = Says((Text("Wait."),), stop_reason="pause_turn")
+
+    reply = open_claude(patience=Patience(turns=3)).ask(QUESTION)
+
+    assert (reply.outcome, reply.detail) == (Outcome.CUT, "stopped for `pause_turn`")
+    assert len(server.calls) == 3
