@@ -39,7 +39,7 @@ def deploy_release(
     """
     gate = wiring.gate(contract, verified.release.id)
     try:
-        hosts = wiring.configured_hosts(target)
+        hosts = wiring.targets(target)
         deployed = deployment.deploy(verified, hosts, gate, wiring.rollout())
     except (DeployLocked, InvalidSettings) as error:
         raise DeploymentFailed(str(error)) from error
@@ -57,4 +57,4 @@ def deploy_release(
 )
 def prove_deployments(deployed: tuple[Deployment, ...], target: str) -> None:
     """Remember the release as one that works: a roll-back goes to proven releases only."""
-    deployment.prove(deployed, wiring.configured_hosts(target))
+    deployment.prove(deployed, wiring.targets(target))
