@@ -6,6 +6,7 @@ from api.projection import Evidence
 from api.runs import Run
 from build_executor import artifacts
 from build_executor.artifacts import ArtifactStore
+from build_executor.comparison import Compatibility
 from build_executor.models import BuildRecord, Deployment, RollbackReport
 
 _DEPLOYMENT = artifacts.deployment_artifact("")[: -len(".json")]
@@ -25,6 +26,7 @@ def read_evidence(store: ArtifactStore, build_id: str) -> Evidence:
         artifacts=tuple(names),
         deployments=tuple(one for one in deployments if one is not None),
         rollback=store.read_value(build_id, artifacts.ROLLBACK_REPORT, RollbackReport),
+        compatibility=store.read_value(build_id, artifacts.COMPATIBILITY, Compatibility),
     )
 
 

@@ -20,6 +20,7 @@ from api.phases import (
 )
 from api.runs import TERMINAL, Run, StateType, TaskRun
 from api.schemas import BuildJob, BuildSummary, Waiting
+from build_executor.comparison import Compatibility
 from build_executor.models import BuildRecord, Deployment, RollbackReport
 from build_executor.phases import BuildStatus, ErrorState, Phase
 
@@ -60,6 +61,7 @@ class Evidence(BaseModel):
     artifacts: tuple[str, ...] = ()
     deployments: tuple[Deployment, ...] = ()
     rollback: RollbackReport | None = None
+    compatibility: Compatibility | None = None
 
 
 class Outlook(BaseModel):
@@ -127,7 +129,7 @@ def project(
         error_state=state,
         rollback_available=can_roll_back(run, evidence),
         queue_position=outlook.queue_position or None,
-        approval=_waiting(run, phases),
+        approval=_waiting(run, phases, evidence.compatibility),
         rollback=evidence.rollback.model_dump(mode="json") if evidence.rollback else None,
         metadata=request.metadata,
     )
@@ -197,7 +199,7 @@ def _estimated_completion(run: Run, outlook: Outlook, now: datetime) -> datetime
     return None
 
 
-def _waiting(run: Run, phases: Phases) -> Waiting | None:
+def _waiting(run: Run, phases: Phases, found: Compatibility | None) -> Waiting | None:
     if run.state.type is not StateType.PAUSED:
         return None
     return Waiting(
@@ -205,4 +207,5 @@ def _waiting(run: Run, phases: Phases) -> Waiting | None:
         next_phase=next_phase(phases),
         since=run.state.timestamp,
         expires_at=run.state.details.pause_timeout,
+        breaks=[str(change) for change in found.breaking] if found else [],
     )

@@ -49,6 +49,7 @@ class Waiting(Answer):
     next_phase: Phase | None
     since: Moment
     expires_at: Moment | None
+    breaks: list[str] = Field(description="what callers of the live version cannot rely on then")
 
 
 class BuildSummary(Answer):

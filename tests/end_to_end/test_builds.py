@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import psutil
@@ -43,6 +44,15 @@ def sabotage(stack: Stack, build_id: str, code: str) -> None:
 def approve(stack: Stack, build_id: str, *, approved: bool = True) -> httpx.Response:
     answer = {"approved": approved, "notes": "said by a test"}
     return stack.http.post(f"/builds/{build_id}/approve", json=answer)
+
+
+def without_reading(spec_path: str) -> str:
+    """The SPEC without `GET /notes/{note_id}`; its path."""
+    path = Path(spec_path)
+    text = path.read_text(encoding="utf-8")
+    before, _, rest = text.partition("### GET /notes/{note_id}")
+    path.write_text(before + rest[rest.index("### ") :], encoding="utf-8")
+    return spec_path
 
 
 def live(stack: Stack, spec_path: str) -> tuple[str, dict[str, object]]:
@@ -122,6 +132,31 @@ def test_a_rejected_build_changes_nothing(stack: Stack, notes: Callable[[str], s
     assert build["error_state"] == "failed_approval"
     assert "said by a test" in build["error"]
     assert release_of(url) == before
+
+
+@pytest.mark.parametrize(("approved", "status"), [(True, "completed"), (False, "failed")])
+def test_a_breaking_change_waits_for_an_approval_even_in_auto_mode(
+    stack: Stack, notes: Callable[[str], str], *, approved: bool, status: str
+) -> None:
+    url, _ = live(stack, notes("1.0.0"))
+    before = release_of(url)
+    build_id = stack.submit(without_reading(notes("2.0.0")), approval_mode="auto")
+
+    waiting = stack.awaiting(build_id)
+    live_meanwhile = release_of(url)
+    answer = approve(stack, build_id, approved=approved)
+    build = stack.finished(build_id)
+
+    assert waiting["status"] == "awaiting_approval"
+    assert waiting["approval"]["checkpoint"] == "breaking_change"
+    assert waiting["approval"]["next_phase"] == "deployment"
+    assert "GET /notes/{note_id}: is no longer there" in waiting["approval"]["breaks"][0]
+    assert answer.status_code == 200
+    assert live_meanwhile == before
+    assert build["status"] == status
+    assert build["error_state"] == (None if approved else "failed_approval")
+    assert (release_of(url) == before) is not approved
+    assert "compatibility.json" in build["artifacts"]
 
 
 def test_a_first_deploy_that_is_approved_goes_live(

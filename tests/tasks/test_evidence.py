@@ -1,0 +1,43 @@
+from build_executor.comparison import Comparison, Compatibility
+from build_executor.spec.compatibility import Change
+from tasks.evidence import compatibility_evidence
+
+GONE = Change(operation="GET /pets", message="is no longer there", breaking=True, old_line=7)
+NEW = Change(operation="GET /toys", message="is new", breaking=False, new_line=9)
+
+
+def shown(**fields: object) -> str:
+    one = Comparison.model_validate({"targets": ("local",), "live_release": "1.0.0-abc", **fields})
+    return compatibility_evidence(Compatibility(comparisons=(one,)))
+
+
+def test_each_change_is_shown_with_its_lines_and_whether_it_breaks_callers() -> None:
+    text = shown(changes=(GONE, NEW))
+
+    assert text.splitlines() == [
+        "**local** replaces 1.0.0-abc: 2 changes, 1 breaking",
+        "",
+        "|  | change |",
+        "| --- | --- |",
+        "| breaks | GET /pets: is no longer there (was line 7) |",
+        "|  | GET /toys: is new (SPEC line 9) |",
+    ]
+
+
+def test_no_change_is_said_too() -> None:
+    assert shown() == "**local** replaces 1.0.0-abc: 0 changes, none of them breaking"
+
+
+def test_what_could_not_be_compared_is_said() -> None:
+    assert shown(note="not kept") == "**local**: not kept (1.0.0-abc is live)"
+    assert shown(note="nothing is live", live_release=None) == "**local**: nothing is live"
+
+
+def test_text_of_a_spec_stays_in_its_fence_and_in_its_cell() -> None:
+    text = shown(
+        spec_diff=("+```", "+````"),
+        changes=(Change(operation="a|b\n| c |", message="is new", breaking=False),),
+    )
+
+    assert "`````diff\n+```\n+````\n`````" in text
+    assert "| a\\|b \\| c \\|: is new |" in text
