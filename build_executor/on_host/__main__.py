@@ -10,104 +10,133 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 from build_executor.on_host import instances, ledger, releases, switch
 from build_executor.on_host.places import Locked, Places, Refused
+from build_executor.on_host.user_manager import Manager, UserManager
 from build_executor.ports import NoPort, PortBook
 
 Order = dict[str, Any]
 Answer = dict[str, Any]
-Verb = Callable[[Places, Order], Answer]
 
 
-def _lock(places: Places, order: Order) -> Answer:
-    ledger.hold(places, order["service"], order, sys.stdin.buffer, say)
+class Host(NamedTuple):
+    """What verbs work with; `say` prints a good answer."""
+
+    places: Places
+    manager: Manager
+    stdin: IO[bytes]
+    say: Callable[..., None]
+
+
+def _record(host: Host, order: Order) -> Answer:
+    ledger.record(host.places, order["service"], order["state"])
     return {}
 
 
-def _record(places: Places, order: Order) -> Answer:
-    ledger.record(places, order["service"], order["state"])
+def _lock(host: Host, order: Order) -> Answer:
+    ledger.hold(host.places, order["service"], order, host.stdin, host.say)
     return {}
 
 
-def _put_packages(places: Places, order: Order) -> Answer:
-    releases.put_packages(places, order["key"], order["digest"], order["size"], sys.stdin.buffer)
+def _is_installed(host: Host, order: Order) -> Answer:
+    return {"is": releases.is_installed(host.places, order["service"], order["release"])}
+
+
+def _put_packages(host: Host, order: Order) -> Answer:
+    packages = (order["key"], order["digest"], order["size"])
+    releases.put_packages(host.places, *packages, host.stdin)
     return {}
 
 
-def _install(places: Places, order: Order) -> Answer:
-    releases.install(places, order["service"], order["release"], order, sys.stdin.buffer)
+def _install(host: Host, order: Order) -> Answer:
+    releases.install(host.places, order["service"], order["release"], order, host.stdin)
     return {}
 
 
-def _remove(places: Places, order: Order) -> Answer:
-    releases.remove(places, order["service"], order["release"], order["fence"])
+def _remove(host: Host, order: Order) -> Answer:
+    releases.remove(host.places, order["service"], order["release"], order["fence"])
     return {}
 
 
-def _start(places: Places, order: Order) -> Answer:
-    address = instances.start(places, order["service"], order["release"], order["fence"])
-    return {"address": address}
+def _start(host: Host, order: Order) -> Answer:
+    which = (order["service"], order["release"], order["fence"])
+    return {"address": instances.start(host.manager, host.places, *which)}
 
 
-def _stop(places: Places, order: Order) -> Answer:
-    instances.stop(places, order["service"], order["release"], order["fence"])
+def _address(host: Host, order: Order) -> Answer:
+    return {"address": instances.address(host.manager, order["service"], order["release"])}
+
+
+def _complaint(host: Host, order: Order) -> Answer:
+    return {"complaint": instances.complaint(host.manager, order["service"], order["release"])}
+
+
+def _log(host: Host, order: Order) -> Answer:
+    return {"log": instances.log(host.manager, order["service"], order["release"])}
+
+
+def _stop(host: Host, order: Order) -> Answer:
+    which = (order["service"], order["release"], order["fence"])
+    instances.stop(host.manager, host.places, *which)
     return {}
 
 
-def _reserve(places: Places, order: Order) -> Answer:
-    book = PortBook(places.ports, order["host"])
+def _reserve(host: Host, order: Order) -> Answer:
+    book = PortBook(host.places.ports, order["host"])
     return {"port": book.reserve(order["service"], order["wanted"], order["routed"])}
 
 
-def _switch_up(places: Places, order: Order) -> Answer:
-    switch.ensure_running(places, Path(order["tools"]), order["argv"])
+def _switch_up(host: Host, order: Order) -> Answer:
+    switch.ensure_running(host.manager, host.places, Path(order["tools"]), order["argv"])
     return {}
 
 
-_VERBS: dict[str, Verb] = {
-    "services": lambda places, _: {"services": ledger.services(places)},
-    "read": lambda places, order: {"state": ledger.read(places, order["service"])},
+def _switch_ask(host: Host, order: Order) -> Answer:
+    return {"answer": switch.order(host.places, order["command"], order["within"])}
+
+
+_VERBS: dict[str, Callable[[Host, Order], Answer]] = {
+    "services": lambda host, _: {"services": ledger.services(host.places)},
+    "read": lambda host, order: {"state": ledger.read(host.places, order["service"])},
     "record": _record,
     "lock": _lock,
-    "is_installed": lambda places, order: {
-        "is": releases.is_installed(places, order["service"], order["release"])
-    },
-    "has_packages": lambda places, order: {"is": releases.has_packages(places, order["key"])},
+    "is_installed": _is_installed,
+    "has_packages": lambda host, order: {"is": releases.has_packages(host.places, order["key"])},
     "put_packages": _put_packages,
     "install": _install,
     "remove": _remove,
     "start": _start,
-    "address": lambda _, order: {"address": instances.address(order["service"], order["release"])},
-    "complaint": lambda _, order: {
-        "complaint": instances.complaint(order["service"], order["release"])
-    },
-    "log": lambda _, order: {"log": instances.log(order["service"], order["release"])},
+    "address": _address,
+    "complaint": _complaint,
+    "log": _log,
     "stop": _stop,
     "reserve": _reserve,
-    "switch_exists": lambda places, _: {"is": switch.exists(places)},
+    "switch_exists": lambda host, _: {"is": switch.exists(host.places)},
     "switch_up": _switch_up,
-    "switch_ask": lambda places, order: {
-        "answer": switch.order(places, order["command"], order["within"])
-    },
+    "switch_ask": _switch_ask,
 }
 
 
-def say(**answer: object) -> None:
-    """Print a good answer."""
-    print(json.dumps({"ok": True, **answer}), flush=True)  # noqa: T201 - its result
+def main(
+    root: Path, verb: str, stdin: IO[bytes], stdout: IO[bytes], manager: Manager | None = None
+) -> int:
+    """Do what `verb` and `stdin` say; the exit status."""
 
+    def answer(**words: object) -> None:
+        stdout.write(json.dumps(words).encode() + b"\n")
+        stdout.flush()
 
-def main(root: Path, verb: str) -> int:
-    """Do what `verb` and stdin say; the exit status."""
+    def say(**words: object) -> None:
+        answer(ok=True, **words)
+
+    host = Host(Places(root), manager or UserManager(), stdin, say)
     try:
-        order = json.loads(sys.stdin.buffer.readline())
-        say(**_VERBS[verb](Places(root), order))
+        say(**_VERBS[verb](host, json.loads(stdin.readline())))
     except (Refused, NoPort, OSError) as error:
         kind = "locked" if isinstance(error, Locked) else "refused"
-        answer = {"ok": False, "kind": kind, "error": _reason(error)}
-        print(json.dumps(answer), flush=True)  # noqa: T201 - its result
+        answer(ok=False, kind=kind, error=_reason(error))
         return 1
     return 0
 
@@ -119,4 +148,4 @@ def _reason(error: Exception) -> str:
 
 
 if __name__ == "__main__":  # pragma: no cover - what `python -m` runs
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], sys.stdin.buffer, sys.stdout.buffer))

@@ -4,18 +4,18 @@ from build_executor.files import write_atomically
 from build_executor.on_host.ledger import changing
 from build_executor.on_host.places import Places
 from build_executor.on_host.units import SERVICES, port_of, service_text, service_unit
-from build_executor.on_host.user_manager import UserManager
+from build_executor.on_host.user_manager import Manager
 from build_executor.ports import private_port
 
 _KEPT_LOG = 256 * 1024
 
 
-def start(places: Places, service: str, release: str, fence: int) -> str:
+def start(manager: Manager, places: Places, service: str, release: str, fence: int) -> str:
     """Keep the release running; the private address that it was told to listen on.
 
     One that runs is left as it is; what happened to it before is forgotten.
     """
-    manager, unit = UserManager(), service_unit(service, release)
+    unit = service_unit(service, release)
     manager.check()
     with changing(places, service, fence):
         port = port_of(manager.text(unit))
@@ -28,15 +28,15 @@ def start(places: Places, service: str, release: str, fence: int) -> str:
     return f"127.0.0.1:{port}"
 
 
-def address(service: str, release: str) -> str | None:
+def address(manager: Manager, service: str, release: str) -> str | None:
     """The private address of the release; None if it is not kept running."""
-    port = port_of(UserManager().text(service_unit(service, release)))
+    port = port_of(manager.text(service_unit(service, release)))
     return f"127.0.0.1:{port}" if port else None
 
 
-def complaint(service: str, release: str) -> str | None:
+def complaint(manager: Manager, service: str, release: str) -> str | None:
     """What is wrong with the running release: it does not run, or was restarted since `start`."""
-    manager, unit = UserManager(), service_unit(service, release)
+    unit = service_unit(service, release)
     if manager.text(unit) is None:
         return "it is not kept running"
     state = manager.state(unit)
@@ -46,14 +46,14 @@ def complaint(service: str, release: str) -> str | None:
     return f"its process ended ({result}): {manager.said(unit) or 'it said nothing'}"
 
 
-def log(service: str, release: str) -> str:
+def log(manager: Manager, service: str, release: str) -> str:
     """The end of what the release said."""
-    return UserManager().said(service_unit(service, release))
+    return manager.said(service_unit(service, release))
 
 
-def stop(places: Places, service: str, release: str, fence: int) -> None:
+def stop(manager: Manager, places: Places, service: str, release: str, fence: int) -> None:
     """End the release for good; what it said last stays in the service's `shared/logs`."""
-    manager, unit = UserManager(), service_unit(service, release)
+    unit = service_unit(service, release)
     with changing(places, service, fence):
         if manager.text(unit) is None:
             return
@@ -62,9 +62,9 @@ def stop(places: Places, service: str, release: str, fence: int) -> None:
         manager.end(unit)
 
 
-def _runs(manager: UserManager, unit: str, text: str) -> bool:
+def _runs(manager: Manager, unit: str, text: str) -> bool:
     return manager.text(unit) == text and manager.is_active(unit)
 
 
-def _used_ports(manager: UserManager) -> set[int]:
+def _used_ports(manager: Manager) -> set[int]:
     return {port for text in manager.texts(SERVICES) if (port := port_of(text))}

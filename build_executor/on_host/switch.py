@@ -8,7 +8,7 @@ from typing import Any
 from build_executor.forwarder.ask import ask
 from build_executor.on_host.places import Places, Refused
 from build_executor.on_host.units import SWITCH, switch_text
-from build_executor.on_host.user_manager import UserManager
+from build_executor.on_host.user_manager import Manager
 
 _START_SECONDS = 10.0
 _POLL_SECONDS = 0.02
@@ -20,10 +20,10 @@ def exists(places: Places) -> bool:
     return (places.switch / "routes.json").exists()
 
 
-def ensure_running(places: Places, tools: Path, argv: list[str]) -> None:
+def ensure_running(manager: Manager, places: Places, tools: Path, argv: list[str]) -> None:
     """Return when it answers; one that was started by another version of `tools` is replaced."""
     places.switch.mkdir(parents=True, exist_ok=True, mode=0o700)
-    manager, text = UserManager(), switch_text(places, tools, argv)
+    text = switch_text(places, tools, argv)
     with (places.switch / "start.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         was_other = manager.text(SWITCH) not in {None, text}
@@ -47,7 +47,7 @@ def order(places: Places, command: dict[str, Any], seconds: float) -> dict[str, 
         raise Refused(f"the switch does not answer: {error}") from error
 
 
-def _await(places: Places, manager: UserManager) -> None:
+def _await(places: Places, manager: Manager) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not _answers(places):
         if time.monotonic() > deadline:

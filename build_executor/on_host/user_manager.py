@@ -8,6 +8,7 @@ import os
 import pwd
 import subprocess  # noqa: TID251 - command.py needs packages that this host does not have
 from pathlib import Path
+from typing import Protocol
 
 from build_executor.files import write_atomically
 from build_executor.on_host.places import Refused
@@ -16,6 +17,50 @@ _SECONDS = 25.0
 _UNITS = Path(".config/systemd/user")
 _LINGER = Path("/var/lib/systemd/linger")
 _LOG_TAIL = 1500
+
+
+class Manager(Protocol):
+    """Keeps units running, also after a crash and after a reboot."""
+
+    def check(self) -> None:
+        """Refused, saying what to do, where units would not be kept."""
+        ...
+
+    def text(self, unit: str) -> str | None:
+        """The unit as it is written down; None if there is none."""
+        ...
+
+    def texts(self, pattern: str) -> list[str]:
+        """All units whose names are like this, as they are written down."""
+        ...
+
+    def state(self, unit: str) -> dict[str, str]:
+        """What systemd says of the unit: ActiveState, Result, NRestarts."""
+        ...
+
+    def is_active(self, unit: str) -> bool:
+        """Whether the unit runs now."""
+        ...
+
+    def run(self, unit: str, text: str) -> None:
+        """Write the unit down and keep it running, now and after a reboot."""
+        ...
+
+    def forgive(self, unit: str) -> None:
+        """Forget that the unit failed or was restarted."""
+        ...
+
+    def restart(self, unit: str) -> None:
+        """End the unit and start it as it is written down now."""
+        ...
+
+    def end(self, unit: str) -> None:
+        """Stop the unit for good; nothing happens if there is none."""
+        ...
+
+    def said(self, unit: str, limit: int = ...) -> str:
+        """The end of what the unit's own processes wrote."""
+        ...
 
 
 class UserManager:
