@@ -1,6 +1,7 @@
 """A Docker engine for tests: one that is reachable, or one of our own for as long as it takes."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from build_executor import command
+from build_executor.errors import DeploymentFailed
 from build_executor.settings import Settings, inherited_environment
 
 _START_SECONDS = 60.0
@@ -55,11 +57,24 @@ def own_engine(folder: Path) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def remove_images(settings: Settings) -> None:
+    """Remove what containers of these settings' services were made from."""
+    from build_executor.targets import docker_images  # noqa: PLC0415 - slow: not for all tests
+    from build_executor.targets.docker_engine import DockerEngine  # noqa: PLC0415
+
+    scope = hashlib.sha256(str(settings.services).encode()).hexdigest()[:12]
+    engine = DockerEngine(settings.docker_host)
+    with engine.client() as client:
+        for image in client.images.list(filters={"label": f"build-executor.scope={scope}"}):
+            client.images.remove(image.tags[0])
+    docker_images.ReleaseImages(engine, scope, settings).prune()
+
+
 def _answers(address: str) -> bool:
-    import docker  # noqa: PLC0415 - half a second that only tests with Docker shall pay
+    from build_executor.targets.docker_engine import DockerEngine  # noqa: PLC0415 - see above
 
     try:
-        with contextlib.closing(docker.DockerClient(base_url=address, timeout=10)) as client:
+        with DockerEngine(address).client() as client:
             return bool(client.ping())
-    except docker.errors.DockerException:
+    except DeploymentFailed:
         return False

@@ -4,30 +4,33 @@ The SDK takes a quarter of a second to import: only whoever opens a target with 
 """
 
 import contextlib
+import socket
 from collections.abc import Iterator
-from typing import Any
 
-import docker
+from docker import DockerClient
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
+from docker.models.images import Image
 
 from build_executor.errors import DeploymentFailed
 
 _CALL_SECONDS = 120  # a build can be silent for as long as its slowest step takes
+_KNOCK_SECONDS = 5
 _SAID = 1500
 
 
 class DockerEngine:
-    """The engine at one address (`unix:///var/run/docker.sock`); connected when first asked."""
+    """The engine at one address, as `unix:///var/run/docker.sock`."""
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self._client: Any = None
+        self._version = "auto"
 
     @contextlib.contextmanager
-    def client(self) -> Iterator[Any]:
-        """The SDK's client; DeploymentFailed for whatever the engine refuses or cannot do."""
+    def client(self) -> Iterator[DockerClient]:
+        """The SDK's client, connected anew; DeploymentFailed for what the engine cannot do."""
         try:
-            yield self._connected()
+            with contextlib.closing(self._connected()) as client:
+                yield client
         except BuildError as error:
             raise DeploymentFailed(f"the image cannot be built: {_build_log(error)}") from error
         except APIError as error:
@@ -35,7 +38,7 @@ class DockerEngine:
         except (DockerException, OSError) as error:
             raise DeploymentFailed(self._unreachable(error)) from error
 
-    def image(self, name: str) -> Any:  # noqa: ANN401 - the SDK has no types
+    def image(self, name: str) -> Image:
         """The image of this name, fetched if the engine does not have it; see `client`."""
         with self.client() as client:
             try:
@@ -43,19 +46,24 @@ class DockerEngine:
             except ImageNotFound:
                 return _fetched(client, name)
 
-    def close(self) -> None:
-        """Give the connections back; the next call connects anew."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+    def _connected(self) -> DockerClient:
+        """One that speaks the engine's version, which is asked for once."""
+        self._knock()
+        client = DockerClient(base_url=self.address, version=self._version, timeout=_CALL_SECONDS)
+        self._version = client.api.api_version
+        return client
 
-    def _connected(self) -> Any:  # noqa: ANN401 - the SDK has no types
-        if self._client is None:
-            self._client = docker.DockerClient(base_url=self.address, timeout=_CALL_SECONDS)
-        return self._client
+    def _knock(self) -> None:
+        """The SDK keeps the reason why nobody opens to itself, and the socket too."""
+        scheme, _, path = self.address.partition("://")
+        if scheme != "unix":
+            return
+        with socket.socket(socket.AF_UNIX) as knock:
+            knock.settimeout(_KNOCK_SECONDS)
+            knock.connect(path)
 
     def _unreachable(self, error: Exception) -> str:
-        if "Permission denied" in str(error):
+        if isinstance(error, PermissionError):
             return (
                 f"this user may not use the Docker engine at {self.address}:"
                 " add it to the group `docker`, or set DOCKER_HOST"
@@ -63,7 +71,7 @@ class DockerEngine:
         return f"no Docker engine answers at {self.address}: start it, or set DOCKER_HOST: {error}"
 
 
-def _fetched(client: Any, name: str) -> Any:  # noqa: ANN401 - the SDK has no types
+def _fetched(client: DockerClient, name: str) -> Image:
     try:
         return client.images.pull(name)
     except APIError as error:

@@ -13,9 +13,10 @@ import re
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO
 
-from docker.errors import APIError, ContainerError, ImageNotFound, NotFound
+from docker.errors import APIError, ContainerError, ImageNotFound
+from docker.models.images import Image
 from pydantic import ValidationError
 
 from build_executor.errors import DeploymentFailed
@@ -75,11 +76,20 @@ class ReleaseImages:
             self._build_on_dependencies(release, source)
 
     def remove(self, service: str, release_id: str) -> None:
-        """Remove the release's image, and images of dependencies that no release needs any more."""
+        """Remove the release's image, and what no other image needs any more."""
+        with self._engine.client() as client, contextlib.suppress(ImageNotFound):
+            client.images.remove(self._tag(service, release_id))
+        self.prune()
+
+    def prune(self) -> None:
+        """Remove the images of dependencies that no release on this engine is made from."""
         with self._engine.client() as client:
-            with contextlib.suppress(ImageNotFound):
-                client.images.remove(self._tag(service, release_id))
-            self._prune(client)
+            images = client.images.list(filters={"label": f"{KIND}=release"})
+            used = {image.labels.get(_BASED_ON) for image in images}
+            for image in client.images.list(filters={"label": f"{KIND}=dependencies"}):
+                if image.id not in used:
+                    with contextlib.suppress(APIError):  # somebody is building upon it
+                        client.images.remove(image.tags[0] if image.tags else image.id)
 
     def _build_on_dependencies(self, release: Release, source: Path) -> None:
         """Another target of this engine may prune the dependencies before they are built upon."""
@@ -120,7 +130,7 @@ class ReleaseImages:
                 tag, {KIND: "dependencies"}, dockerfile, {"packages.tar.gz": archive}
             )
 
-    def _platform(self, base: Any) -> Platform:  # noqa: ANN401 - the SDK has no types
+    def _platform(self, base: Image) -> Platform:
         """What the base image says of its Python; asked once per image."""
         file = self._settings.cache / "docker-bases" / f"{base.id.partition(':')[2]}.json"
         with contextlib.suppress(FileNotFoundError, ValidationError):
@@ -138,7 +148,7 @@ class ReleaseImages:
         return platform
 
     def _build(
-        self, tag: str, labels: dict[str, str], dockerfile: str, files: dict[str, Any]
+        self, tag: str, labels: dict[str, str], dockerfile: str, files: dict[str, IO[bytes]]
     ) -> str:
         """The id of the new image."""
         with tempfile.TemporaryFile() as context, self._engine.client() as client:
@@ -158,15 +168,6 @@ class ReleaseImages:
                 forcerm=True,
             )
             return str(image.id)
-
-    def _prune(self, client: Any) -> None:  # noqa: ANN401 - the SDK has no types
-        images = client.images.list(filters={"label": f"{KIND}=release"})
-        used = {image.labels.get(_BASED_ON) for image in images}
-        for image in client.images.list(filters={"label": f"{KIND}=dependencies"}):
-            # A release's image has the labels of the one below it, which its own replace.
-            if image.id not in used:
-                with contextlib.suppress(NotFound, APIError):  # somebody is building upon it
-                    client.images.remove(image.tags[0] if image.tags else image.id)
 
     def _exists(self, image: str) -> bool:
         with self._engine.client() as client:
@@ -194,7 +195,7 @@ def _serve() -> list[str]:
     return ["python3", "-m", "uvicorn", "app.main:app", *listen, *polite]
 
 
-def _pack_source(source: Path, packed: Any) -> None:  # noqa: ANN401 - any binary file
+def _pack_source(source: Path, packed: IO[bytes]) -> None:
     """Of nobody in particular: whoever made the archive has no rights in the container."""
     with tarfile.open(fileobj=packed, mode="w") as tar:
         tar.add(source, ".", filter=_of_root)
@@ -208,7 +209,7 @@ def _of_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
-def _add(tar: tarfile.TarFile, name: str, content: Any) -> None:  # noqa: ANN401 - any binary file
+def _add(tar: tarfile.TarFile, name: str, content: IO[bytes]) -> None:
     member = tarfile.TarInfo(name)
     member.size = content.seek(0, io.SEEK_END)
     content.seek(0)

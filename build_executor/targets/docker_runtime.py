@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
 
+from docker import DockerClient
 from docker.errors import APIError, NotFound
+from docker.models.containers import Container
 from docker.types import Ulimit
 
 from build_executor.errors import DeploymentFailed
@@ -88,7 +90,7 @@ class DockerRuntime:
             if container is not None:
                 _end(container)
 
-    def _run(self, client: Any, service: str, release_id: str) -> str:  # noqa: ANN401 - no types
+    def _run(self, client: DockerClient, service: str, release_id: str) -> str:
         image = self._images.find(service, release_id)
         if image is None:
             raise DeploymentFailed(f"{service} {release_id} has no image")
@@ -111,7 +113,7 @@ class DockerRuntime:
                 return f"127.0.0.1:{port}"
         raise DeploymentFailed(f"no free port in {_PORTS.start}-{_PORTS.stop - 1}")
 
-    def _free_ports(self, client: Any) -> list[int]:  # noqa: ANN401 - the SDK has no types
+    def _free_ports(self, client: DockerClient) -> list[int]:
         """Some that no container of ours has, not even one that is about to come back."""
         known = client.api.containers(all=True, filters={"label": _PORT})
         taken = {int(container["Labels"][_PORT]) for container in known}
@@ -150,14 +152,14 @@ def end_all(engine: DockerEngine, scope: str) -> None:
             _end(container)
 
 
-def _find(client: Any, name: str) -> Any | None:  # noqa: ANN401 - the SDK has no types
+def _find(client: DockerClient, name: str) -> Container | None:
     try:
         return client.containers.get(name)
     except NotFound:
         return None
 
 
-def _started(container: Any) -> bool:  # noqa: ANN401 - the SDK has no types
+def _started(container: Container) -> bool:
     """False if somebody else has its port; it is removed then, as after every other failure."""
     try:
         container.start()
@@ -169,22 +171,22 @@ def _started(container: Any) -> bool:  # noqa: ANN401 - the SDK has no types
     return True
 
 
-def _end(container: Any) -> None:  # noqa: ANN401 - the SDK has no types
+def _end(container: Container) -> None:
     with contextlib.suppress(NotFound):
         container.stop(timeout=2 * GRACE_SECONDS)
     _remove(container)
 
 
-def _remove(container: Any) -> None:  # noqa: ANN401 - the SDK has no types
+def _remove(container: Container) -> None:
     with contextlib.suppress(NotFound):
         container.remove(v=True, force=True)
 
 
-def _address(container: Any) -> str:  # noqa: ANN401 - the SDK has no types
+def _address(container: Container) -> str:
     return f"127.0.0.1:{container.labels[_PORT]}"
 
 
-def _ending(container: Any) -> str:  # noqa: ANN401 - the SDK has no types
+def _ending(container: Container) -> str:
     state = container.attrs["State"]
     if state["OOMKilled"]:
         return "its container ran out of memory"
@@ -193,7 +195,7 @@ def _ending(container: Any) -> str:  # noqa: ANN401 - the SDK has no types
     return f"its container ended with {state['ExitCode']}"
 
 
-def _last_words(container: Any) -> str:  # noqa: ANN401 - the SDK has no types
+def _last_words(container: Container) -> str:
     with contextlib.suppress(NotFound):
         said: bytes = container.logs(tail=_LOG_LINES)
         return said.decode(errors="replace").strip()

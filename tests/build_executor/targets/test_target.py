@@ -10,12 +10,12 @@ from tests.fakes.target import FakeTarget
 from tests.ports import free_port
 
 
-@pytest.fixture(params=["fake", "local"])
+@pytest.fixture(params=["fake", "local", pytest.param("contained", marks=pytest.mark.full)])
 def target(request: pytest.FixtureRequest) -> Target:
     if request.param == "fake":
         return FakeTarget()
-    local: Target = request.getfixturevalue("local")
-    return local
+    real: Target = request.getfixturevalue(request.param)
+    return real
 
 
 @pytest.fixture
