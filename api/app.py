@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 
-from api import builds, errors, messages, peers, stream, udc
+from api import builds, claude, errors, messages, peers, stream, udc
 from api.counting import Counts
 from api.feed import Hub
 from api.gateway import open_gateway
@@ -34,7 +34,12 @@ def create_app(settings: Settings, prefect_api_url: str | None = None) -> FastAP
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_gateway(prefect_api_url) as gateway, peers.open_http() as http:
+        async with (
+            open_gateway(prefect_api_url) as gateway,
+            peers.open_http() as http,
+            claude.open_http() as provider,
+        ):
+            watch = claude.Watch(settings, provider)
             store = ArtifactStore(settings.artifacts)
             app.state.adapter = Adapter(
                 settings=settings,
@@ -42,6 +47,7 @@ def create_app(settings: Settings, prefect_api_url: str | None = None) -> FastAP
                 store=store,
                 telemetry=telemetry,
                 http=http,
+                claude=watch,
                 median_seconds=Remembered(lambda: read_median_seconds(gateway), _MEDIAN_SECONDS),
                 counts=Counts(gateway),
                 active_builds=Remembered(lambda: read_active_builds(gateway), _ACTIVE_SECONDS),
@@ -49,6 +55,7 @@ def create_app(settings: Settings, prefect_api_url: str | None = None) -> FastAP
             app.state.hub = Hub(gateway)
             reconciling = asyncio.create_task(Reconciler(gateway, store).run())
             yield
+            await watch.close()
             reconciling.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await reconciling

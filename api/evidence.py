@@ -8,6 +8,7 @@ from build_executor import artifacts
 from build_executor.artifacts import ArtifactStore
 from build_executor.comparison import Compatibility
 from build_executor.models import BuildRecord, Deployment, RollbackReport
+from build_executor.spending import BuildCost
 
 _DEPLOYMENT = artifacts.deployment_artifact("")[: -len(".json")]
 
@@ -26,6 +27,7 @@ def read_evidence(store: ArtifactStore, build_id: str) -> Evidence:
         artifacts=tuple(names),
         deployments=tuple(one for one in deployments if one is not None),
         rollback=store.read_value(build_id, artifacts.ROLLBACK_REPORT, RollbackReport),
+        cost=store.read_value(build_id, artifacts.COST, BuildCost),
         compatibility=store.read_value(build_id, artifacts.COMPATIBILITY, Compatibility),
     )
 

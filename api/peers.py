@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from api.claude import ClaudeApi, Standing
 from api.errors import ApiError
 from api.schemas import SendRequest
 from build_executor.settings import Settings
@@ -35,7 +36,7 @@ def open_http() -> httpx.AsyncClient:
 
 
 async def dependencies(
-    settings: Settings, prefect: Prefect, http: httpx.AsyncClient
+    settings: Settings, prefect: Prefect, http: httpx.AsyncClient, claude: Standing
 ) -> dict[str, Any]:
     """The specification's answer, probed now and all at once."""
     registry, verifier, orchestrator, factory, prefect_is = await asyncio.gather(
@@ -48,7 +49,7 @@ async def dependencies(
     if settings.registry_url is None:
         registry = {**registry, "status": "available", "detail": "embedded service directory"}
     required, optional = [registry, verifier, prefect_is], [orchestrator, factory]
-    external = [_claude(settings)]
+    external = [_claude(settings, claude)]
     missing = [item["name"] for item in required if item["status"] != "available"]
     return {
         "required": required,
@@ -109,14 +110,10 @@ async def _status(http: httpx.AsyncClient, url: str) -> int | None:
         return None
 
 
-def _claude(settings: Settings) -> Item:
-    configured = settings.anthropic_api_key is not None
-    return _item("anthropic", None, available=configured, detail=claude_status(settings))
-
-
-def claude_status(settings: Settings) -> str:
-    """The product specification's `claude_api`; nothing is asked of it without a build."""
-    return "not_configured" if settings.anthropic_api_key is None else "configured"
+def _claude(settings: Settings, standing: Standing) -> Item:
+    is_there = standing.word is ClaudeApi.CONNECTED
+    url = str(settings.anthropic_base_url).rstrip("/")
+    return _item("anthropic", url, available=is_there, detail=standing.detail)
 
 
 def _item(name: str, url: str | None, *, available: bool, detail: str = "") -> Item:

@@ -23,6 +23,7 @@ from api.schemas import BuildJob, BuildSummary, Waiting
 from build_executor.comparison import Compatibility
 from build_executor.models import BuildRecord, Deployment, RollbackReport
 from build_executor.phases import BuildStatus, ErrorState, Phase
+from build_executor.spending import BuildCost
 
 STATUS_OF = {
     StateType.SCHEDULED: BuildStatus.QUEUED,
@@ -62,6 +63,7 @@ class Evidence(BaseModel):
     deployments: tuple[Deployment, ...] = ()
     rollback: RollbackReport | None = None
     compatibility: Compatibility | None = None
+    cost: BuildCost | None = None
 
 
 class Outlook(BaseModel):
@@ -131,6 +133,7 @@ def project(
         queue_position=outlook.queue_position or None,
         approval=_waiting(run, phases, evidence.compatibility),
         rollback=evidence.rollback.model_dump(mode="json") if evidence.rollback else None,
+        cost=evidence.cost.model_dump(mode="json", exclude={"calls"}) if evidence.cost else None,
         metadata=request.metadata,
     )
 

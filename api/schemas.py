@@ -80,6 +80,9 @@ class BuildJob(BuildSummary):
     queue_position: int | None = Field(description="addition: while queued, 1 is next")
     approval: Waiting | None = Field(description="addition: while awaiting approval")
     rollback: dict[str, JsonValue] | None = Field(description="addition: what a roll-back did")
+    cost: dict[str, JsonValue] | None = Field(
+        description="addition: of the language model, in all and an attempt; null: none was asked"
+    )
     metadata: dict[str, JsonValue] = Field(description="addition: as submitted")
 
 

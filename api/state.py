@@ -13,6 +13,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.claude import Watch
 from api.counting import Counts
 from api.gateway import Gateway
 from api.schemas import BuildSummary
@@ -108,6 +109,7 @@ class Adapter:
     store: ArtifactStore
     telemetry: Telemetry
     http: httpx.AsyncClient
+    claude: Watch
     median_seconds: Remembered[float]
     active_builds: Remembered[tuple[int, int]]
     counts: Counts

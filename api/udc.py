@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 from fastapi import APIRouter, Depends, FastAPI, Request
 
-from api import peers
+from api import claude, peers
 from api.auth import Scope, requires
 from api.errors import ApiError
 from api.reading import MAX_CONCURRENT_BUILDS, read_today
@@ -54,7 +54,7 @@ async def health(adapter: AdapterDep) -> Json:
         "version": VERSION,
         "timestamp": now,
         "active_builds": active[0],
-        "claude_api": peers.claude_status(settings),
+        "claude_api": (await adapter.claude.standing()).word,
         "name": SERVICE,
         "id": None,
         "steward": None,
@@ -62,7 +62,7 @@ async def health(adapter: AdapterDep) -> Json:
         "updated_at": now,
         "uptime_seconds": adapter.telemetry.uptime_seconds,
         "proof": None,
-        "cost_usd": 0,
+        "cost_usd": claude.spent_today(settings)["counted_dollars"],
         "yield_usd": 0,
         "checks": {"prefect": problem or "ok"},
     }
@@ -81,8 +81,8 @@ async def capabilities(request: Request, adapter: AdapterDep) -> Json:
             "max_concurrent_builds": MAX_CONCURRENT_BUILDS,
             "supported_languages": ["python"],
             "deployment_targets": deployment_targets(adapter.settings),
-            "claude_model": adapter.settings.claude_model,
-            "generators": ["compiler"],
+            **claude.capabilities(adapter.settings),
+            "generators": generators(adapter.settings),
         },
         "service_name": SERVICE,
         "droplet_id": None,
@@ -115,13 +115,16 @@ async def state(adapter: AdapterDep) -> Json:
         "mode": "production" if adapter.settings.jwt_secret else "local",
         "last_activity": iso(datetime.now(UTC)),
         "metrics": {"requests_per_minute": per_minute},
+        "claude_api": (await adapter.claude.standing()).word,
+        "claude_today": claude.spent_today(adapter.settings),
     }
 
 
 @router.get("/dependencies", dependencies=[Reader])
 async def dependencies(adapter: AdapterDep) -> Json:
     """The droplets that are configured, and whether each of them answers now."""
-    return await peers.dependencies(adapter.settings, adapter.gateway, adapter.http)
+    standing = await adapter.claude.standing()
+    return await peers.dependencies(adapter.settings, adapter.gateway, adapter.http, standing)
 
 
 def deployment_targets(settings: Settings) -> list[str]:
@@ -131,6 +134,11 @@ def deployment_targets(settings: Settings) -> list[str]:
     except InvalidSettings:
         return ["local"]
     return ["local", "production"]
+
+
+def generators(settings: Settings) -> list[str]:
+    """Who writes code with these settings."""
+    return ["compiler"] if settings.anthropic_api_key is None else ["compiler", "claude"]
 
 
 async def _active_builds(

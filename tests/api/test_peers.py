@@ -6,6 +6,7 @@ import pytest
 from pydantic import HttpUrl
 
 from api import peers
+from api.claude import ClaudeApi, Standing
 from api.schemas import MessageType, SendRequest
 from build_executor.settings import Settings
 from tests.fakes.gateway import OneBuild
@@ -17,6 +18,7 @@ SETTINGS = Settings(
     registry_url=HttpUrl("http://registry:8000"), orchestrator_url=HttpUrl("http://orchestrator:1")
 )
 MESSAGE = SendRequest(target="verifier", message_type=MessageType.EVENT, payload={"a": 1})
+AWAY = Standing(ClaudeApi.NOT_CONFIGURED, "no key")
 
 
 class ReadyPrefect(OneBuild):
@@ -33,7 +35,7 @@ def with_peers(answering: Answering) -> httpx.AsyncClient:
 def statuses(answering: Answering) -> dict[str, str]:
     async def probing() -> dict[str, str]:
         async with with_peers(answering) as http:
-            found = await peers.dependencies(SETTINGS, ReadyPrefect(), http)
+            found = await peers.dependencies(SETTINGS, ReadyPrefect(), http, AWAY)
         return {item["name"]: item["status"] for item in found["required"] + found["optional"]}
 
     return asyncio.run(probing())

@@ -21,6 +21,7 @@ from api.runs import Run, State, StateType, TaskRun
 from api.schemas import BuildJob
 from build_executor.models import Deployment, RollbackReport
 from build_executor.phases import BuildStatus, ErrorState, Phase, PhaseState
+from build_executor.spending import BuildCost, Call
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CREATED = NOW - timedelta(seconds=100)
@@ -292,3 +293,14 @@ def test_the_median_leaves_out_waiting_for_people() -> None:
 
     assert median_seconds(runs) == 20
     assert median_seconds([]) == 60
+
+
+def test_a_build_that_asked_a_model_says_what_it_cost() -> None:
+    call = Call(id="c", build_id="b", attempt=1, model="m", at=NOW, counted_dollars=0.5)
+    cost = BuildCost.of([call.model_copy(update={"dollars": 0.08, "counted_dollars": 0.08})], 2)
+
+    said = job(run(StateType.RUNNING), evidence=Evidence(cost=cost)).cost
+
+    assert said is not None
+    assert (said["dollars"], said["ceiling_dollars"], "calls" in said) == (0.08, 2, False)
+    assert job(run(StateType.RUNNING)).cost is None
