@@ -17,13 +17,14 @@ from pydantic import Field
 
 from build_executor.errors import BuildExecutorError, DeploymentFailed
 from build_executor.events import report_progress
-from build_executor.going_back import Host, describe_all, go_back, roll_back
+from build_executor.going_back import describe_all, go_back, roll_back
 from build_executor.guard import Gate, Guarded, Span, findings_of, guard, watch_share
 from build_executor.models import Check, Deployment, Release, Value, VerifiedRelease
 from build_executor.phases import Phase
-from build_executor.targets.availability import Watch
+from build_executor.targets.availability import Watches
 from build_executor.targets.state import InstalledRelease
 from build_executor.targets.target import Target
+from build_executor.traffic import Host
 
 __all__ = ["Gate", "LiveService", "Rollout", "deploy", "describe", "prove", "roll_back"]
 
@@ -51,6 +52,11 @@ class LiveService(Value):
     proven: bool
     can_roll_back: bool
 
+    @property
+    def version(self) -> str:
+        """The version of the SPEC that it was built from; a release's id begins with it."""
+        return self.release_id.rpartition("-")[0]
+
 
 class _Placed(NamedTuple):
     """A release that runs on a host and passed the gate, but has no traffic yet."""
@@ -58,28 +64,6 @@ class _Placed(NamedTuple):
     host: Host
     installed: InstalledRelease
     private_url: str
-
-
-class _Watches:
-    """What users meet at each host's public address while it is open."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._of: dict[str, Watch] = {}
-
-    def at(self, target: Target, url: str) -> Watch:
-        """The one of this host, opened when it is first asked for."""
-        if target.name not in self._of:
-            watch = Watch(lambda: target.answering(url))
-            self._of[target.name] = self._stack.enter_context(watch)
-        return self._of[target.name]
-
-    def say(self) -> str:
-        """The figures so far, for people."""
-        results = [(name, watch.result()) for name, watch in self._of.items()]
-        return "; ".join(
-            f"{name}: {a.failed} of {a.requests} requests failed" for name, a in results
-        )
 
 
 def deploy(
@@ -93,7 +77,7 @@ def deploy(
     """
     release = verified.release
     with ExitStack() as stack:
-        watches = _Watches(stack)
+        watches = Watches(stack)
         hosts = _lock_all(release, targets, stack)
         try:
             return _go_live(release, hosts, gate, rollout, watches)
@@ -151,7 +135,7 @@ def _lock_all(
 
 
 def _go_live(
-    release: Release, hosts: list[Host], gate: Gate, rollout: Rollout, watches: _Watches
+    release: Release, hosts: list[Host], gate: Gate, rollout: Rollout, watches: Watches
 ) -> tuple[Deployment, ...]:
     placed = [_place(release, host, gate) for host in hosts]
     for one in placed:
@@ -215,14 +199,14 @@ def _announce(release: Release, port: int, host: Host) -> InstalledRelease:
     return installed
 
 
-def _watch_what_is_live(placed: _Placed, watches: _Watches) -> None:
+def _watch_what_is_live(placed: _Placed, watches: Watches) -> None:
     """From before the switch on, if the address stays the same."""
     live = placed.host.ledger.state.live_release
     if live is not None and live.url is not None and live.port == placed.installed.port:
         watches.at(placed.host.target, live.url).await_first()
 
 
-def _offer(release: Release, placed: list[_Placed], rollout: Rollout, watches: _Watches) -> None:
+def _offer(release: Release, placed: list[_Placed], rollout: Rollout, watches: Watches) -> None:
     """The canary: a share of the traffic first, on every host where there is some to share."""
     sharing = [one for one in placed if _can_share(release, one)]
     for share in rollout.canary_steps if sharing else ():
@@ -245,7 +229,7 @@ def _live_url(placed: _Placed) -> str:
     return live.url or "" if live else ""
 
 
-def _switch(release: Release, placed: _Placed, watches: _Watches) -> Guarded:
+def _switch(release: Release, placed: _Placed, watches: Watches) -> Guarded:
     """Phase two: the pointer moves."""
     target, ledger = placed.host
     with _named(placed.host, release):
@@ -256,7 +240,7 @@ def _switch(release: Release, placed: _Placed, watches: _Watches) -> Guarded:
     return _guarded(release, placed, url, watches)
 
 
-def _guarded(release: Release, placed: _Placed, url: str, watches: _Watches) -> Guarded:
+def _guarded(release: Release, placed: _Placed, url: str, watches: Watches) -> Guarded:
     return Guarded(
         target=placed.host.target,
         release=release,

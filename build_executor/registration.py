@@ -2,6 +2,7 @@
 
 from pydantic import JsonValue
 
+from build_executor.deployment import LiveService
 from build_executor.events import report_progress
 from build_executor.mesh.registry import Registry
 from build_executor.models import Deployment, Registration
@@ -24,14 +25,21 @@ def register(deployment: Deployment, contract: Contract, registry: Registry) -> 
 
 
 def restore_registration(
-    service: str, endpoint: str | None, detail: str, registry: Registry
+    service: str, live: LiveService | None, detail: str, registry: Registry
 ) -> None:
     """After a roll-back: an existing entry points to the restored service, or is withdrawn.
 
-    `endpoint` is None if nothing of the service is live any more. A service that was not
-    registered stays unregistered. RegistrationFailed if the registry cannot be told.
+    `live` is None if nothing of the service is live any more. A service that was not registered
+    stays unregistered. RegistrationFailed if the registry cannot be told, or says something else
+    when it is read back.
     """
-    if endpoint is None:
+    if live is None:
         registry.withdraw(service)
-    else:
-        registry.note_rollback(service, endpoint, detail)
+        return
+    restored: dict[str, JsonValue] = {
+        "version": live.version,
+        "release_id": live.release_id,
+        "build_id": live.build_id,
+        "rollback": detail,
+    }
+    registry.note_rollback(service, live.url, restored)

@@ -8,12 +8,12 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from build_executor.deployment import describe
+from build_executor.deployment import LiveService, describe
 from build_executor.errors import DeployLocked, DeploymentFailed, RegistrationFailed
 from build_executor.going_back import roll_back
 from build_executor.mesh.messages import BuildEvent
 from build_executor.mesh.registry import Registry
-from build_executor.models import BuildRecord, Registration, RollbackReport, Value
+from build_executor.models import BuildRecord, Check, Registration, RollbackReport, Value
 from build_executor.registration import restore_registration
 from build_executor.targets.target import Target
 
@@ -23,6 +23,7 @@ NOTHING_TO_UNDO = RollbackReport(
     service_health="absent",
     detail="the build never got as far as a service",
 )
+Ask = Callable[[LiveService], tuple[Check, ...] | None]
 _WORST_FIRST = ("failed", "success", "not_needed")
 _log = logging.getLogger(__name__)
 
@@ -74,6 +75,29 @@ def roll_back_build(
     return report
 
 
+def ask_contract(report: RollbackReport, targets: Sequence[Target], ask: Ask) -> RollbackReport:
+    """The report with the contract of what is live now asked again, through the public address.
+
+    `ask` gives the checks of a live release, None if its contract was not kept. A check that fails
+    is told loudly; traffic stays where it is, because there is nothing better.
+    """
+    target = next((one for one in targets if one.name == report.target), None)
+    if target is None or report.proof is None:
+        return report
+    live = describe(report.service or "", target)
+    checks = ask(live) if live else None
+    if checks is None:
+        detail = f"{report.detail}; its contract was not kept and not asked again"
+        return report.model_copy(update={"detail": detail})
+    proof = report.proof.model_copy(update={"checks": checks})
+    failed = [check.name for check in checks if not check.passed]
+    if not failed:
+        return report.model_copy(update={"proof": proof})
+    detail = f"{report.detail}; {len(failed)} of {len(checks)} checks fail: {', '.join(failed)}"
+    _log.error("%s", detail)
+    return report.model_copy(update={"proof": proof, "detail": detail, "service_health": "error"})
+
+
 def _undone(service: str, build_id: str, hosts: Sequence[Target]) -> Sequence[RollbackReport]:
     try:
         return roll_back(service, build_id, hosts)
@@ -99,12 +123,13 @@ def _follow(
     registry: Registry,
 ) -> RollbackReport:
     """Let the registry say what is true now: the restored address, or nothing."""
-    live = next((found.url for t in targets if (found := describe(service, t)) is not None), None)
-    is_stale = registered is not None if live is None else report.rollback_status == "success"
     try:
+        found = (describe(service, target) for target in targets)
+        live = next((one for one in found if one is not None), None)
+        is_stale = registered is not None if live is None else report.rollback_status == "success"
         if is_stale:
             restore_registration(service, live, report.detail, registry)
-    except RegistrationFailed as error:
+    except (RegistrationFailed, DeploymentFailed) as error:
         _log.warning("the registry does not know of the roll-back: %s", error)
         return report.model_copy(update={"detail": f"{report.detail}; {error}"})
     return report

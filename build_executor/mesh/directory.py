@@ -67,15 +67,16 @@ class ServiceDirectory:
         with self._locked():
             self._write({key: entry for key, entry in self._read().items() if key != name})
 
-    def note_rollback(self, name: str, endpoint: str, detail: str) -> None:
-        """Point an existing entry to the restored service, and say why."""
+    def note_rollback(self, name: str, endpoint: str, restored: Mapping[str, JsonValue]) -> None:
+        """Point an existing entry to the restored service, and say what it is now."""
         with self._locked():
             entries = self._read()
             if name not in entries:
                 return
             changes = {
                 "endpoint": endpoint,
-                "metadata": {**entries[name].metadata, "rollback": detail},
+                "version": str(restored.get("version", entries[name].version)),
+                "metadata": {**entries[name].metadata, **restored},
                 "updated_at": datetime.now(UTC),
             }
             self._write({**entries, name: entries[name].model_copy(update=changes)})

@@ -42,8 +42,8 @@ class Registry(Protocol):
     def withdraw(self, name: str) -> None:
         """Take the entry off; nothing to do if there is none."""
 
-    def note_rollback(self, name: str, endpoint: str, detail: str) -> None:
-        """Point the entry, if there is one, to the restored service, and say why."""
+    def note_rollback(self, name: str, endpoint: str, restored: Metadata) -> None:
+        """Point the entry, if there is one, to the restored service, and say what it is now."""
 
 
 def open_registry(settings: Settings) -> Registry:
@@ -63,12 +63,7 @@ class HttpRegistry:
     def register(self, name: str, endpoint: str, version: str, metadata: Metadata) -> Registration:
         """Create the entry, or update the one of this name, and read it back."""
         self._point(name, endpoint, {**metadata, "version": version})
-        found = self.find(name)
-        if found is None:
-            raise self._failure(f"accepted {name} but does not list it")
-        if _normal(found.endpoint) != _normal(endpoint):
-            raise self._failure(f"lists {name} at {found.endpoint}, not at {endpoint}")
-        return found
+        return self._read_back(name, endpoint)
 
     def find(self, name: str) -> Registration | None:
         """The entry of this name, by whichever route this registry has."""
@@ -89,13 +84,22 @@ class HttpRegistry:
                 return
         raise self._failure(f"has no way to withdraw {name}")
 
-    def note_rollback(self, name: str, endpoint: str, detail: str) -> None:
-        """Update the entry's endpoint, and its metadata by the roll-back."""
+    def note_rollback(self, name: str, endpoint: str, restored: Metadata) -> None:
+        """Update the entry's endpoint, and its metadata by the roll-back; read it back."""
         entry = self._entry(name)
         if entry is not None:
             known = entry.get("metadata")
             metadata = known if isinstance(known, dict) else {"version": entry.get("version")}
-            self._point(name, endpoint, {**metadata, "rollback": detail})
+            self._point(name, endpoint, {**metadata, **restored})
+            self._read_back(name, endpoint)
+
+    def _read_back(self, name: str, endpoint: str) -> Registration:
+        found = self.find(name)
+        if found is None:
+            raise self._failure(f"accepted {name} but does not list it")
+        if _normal(found.endpoint) != _normal(endpoint):
+            raise self._failure(f"lists {name} at {found.endpoint}, not at {endpoint}")
+        return found
 
     def _point(self, name: str, endpoint: str, metadata: dict[str, JsonValue]) -> None:
         """Create the entry, or update the one that has this name."""

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from build_executor.deployment import LiveService
 from build_executor.errors import RegistrationFailed
 from build_executor.mesh.directory import Listing, ServiceDirectory
 from build_executor.models import Deployment
@@ -39,11 +40,18 @@ def test_what_is_registered_says_which_build_it_is(registry: ServiceDirectory) -
 def test_a_rollback_points_to_the_restored_service(registry: ServiceDirectory) -> None:
     register(deployment(SECOND), CONTRACT, registry)
 
-    restore_registration("shop", FIRST, "restored 1-a", registry)
+    restored = LiveService(
+        release_id="1.1.0-a", build_id="6", url=FIRST, proven=True, can_roll_back=False
+    )
+    restore_registration("shop", restored, "restored 1.1.0-a", registry)
 
-    found = registry.find("shop")
-    assert found is not None
-    assert found.endpoint == FIRST
+    listing = Listing.model_validate_json(Path(registry.location).read_bytes())
+    entry = listing.droplets["shop"]
+    assert (entry.endpoint, entry.version) == (FIRST, "1.1.0")
+    assert entry.metadata["release_id"] == "1.1.0-a"
+    assert entry.metadata["build_id"] == "6"
+    assert entry.metadata["rollback"] == "restored 1.1.0-a"
+    assert entry.metadata["capabilities"] == ["pay"]
 
 
 def test_a_service_that_is_gone_is_withdrawn(registry: ServiceDirectory) -> None:

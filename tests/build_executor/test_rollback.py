@@ -1,9 +1,10 @@
 from pathlib import Path
 
-from build_executor.deployment import Rollout, deploy, prove
-from build_executor.errors import RegistrationFailed
+from build_executor.deployment import LiveService, Rollout, deploy, prove
+from build_executor.errors import DeploymentFailed, RegistrationFailed
 from build_executor.mesh.directory import ServiceDirectory
 from build_executor.mesh.messages import BuildEvent
+from build_executor.mesh.registry import Metadata
 from build_executor.models import (
     BuildRecord,
     BuildRequest,
@@ -12,9 +13,11 @@ from build_executor.models import (
     Owner,
     Registration,
     Release,
+    RollbackReport,
     VerifiedRelease,
 )
-from build_executor.rollback import Cause, Mesh, roll_back_build
+from build_executor.rollback import Cause, Mesh, ask_contract, roll_back_build
+from build_executor.targets.state import ServiceState
 from tests.fakes.target import FakeTarget
 
 SHOP = "shop"
@@ -120,8 +123,8 @@ def test_the_report_of_the_worst_target_counts(tmp_path: Path) -> None:
 
 
 class SilentRegistry(ServiceDirectory):
-    def note_rollback(self, name: str, endpoint: str, detail: str) -> None:
-        raise RegistrationFailed(f"the registry does not answer: {name} {endpoint} {detail}")
+    def note_rollback(self, name: str, endpoint: str, restored: Metadata) -> None:
+        raise RegistrationFailed(f"the registry does not answer: {name} {endpoint} {restored}")
 
 
 def test_a_registry_that_is_down_does_not_stop_the_roll_back(tmp_path: Path) -> None:
@@ -134,3 +137,79 @@ def test_a_registry_that_is_down_does_not_stop_the_roll_back(tmp_path: Path) -> 
 
     assert report.rollback_status == "success"
     assert "the registry does not answer" in report.detail
+
+
+def test_a_host_that_is_lost_meanwhile_is_told_and_nothing_is_registered(tmp_path: Path) -> None:
+    target = LostAfterwards()
+    live(target, "1")
+    entry = registered(mesh(tmp_path, []), live(target, "2"))
+    target.is_lost = True
+
+    report = roll_back_build(record("2"), entry, [[target]], mesh(tmp_path, []), CAUSE)
+
+    assert "fake does not answer" in report.detail
+    assert mesh(tmp_path, []).registry.find(SHOP) is not None
+
+
+class LostAfterwards(FakeTarget):
+    """It loses its connection when the last lock is given back."""
+
+    is_lost = False
+
+    def read(self, service: str) -> ServiceState:
+        if self.is_lost and not self.holders:
+            raise DeploymentFailed(f"{self.name} does not answer")
+        return super().read(service)
+
+
+# -- asking the contract again
+
+
+def restored(target: FakeTarget, tmp_path: Path) -> RollbackReport:
+    live(target, "1")
+    live(target, "2")
+    return roll_back_build(record("2"), None, [[target]], mesh(tmp_path, []), CAUSE)
+
+
+def checks(*, passed: bool) -> tuple[Check, ...]:
+    return (Check(name="GET /shop", passed=passed), Check(name="GET /health", passed=True))
+
+
+def test_the_contract_of_what_was_restored_is_asked_again(tmp_path: Path) -> None:
+    target, asked = FakeTarget(), list[LiveService]()
+
+    def ask(found: LiveService) -> tuple[Check, ...]:
+        asked.append(found)
+        return checks(passed=True)
+
+    report = ask_contract(restored(target, tmp_path), [target], ask)
+
+    assert [(one.release_id, one.build_id) for one in asked] == [("1", "build-1")]
+    assert report.service_health == "active"
+    assert report.proof is not None
+    assert report.proof.checks == checks(passed=True)
+    assert report.proof.good_answers > 0
+
+
+def test_a_contract_that_is_broken_after_a_roll_back_is_told_loudly(tmp_path: Path) -> None:
+    target = FakeTarget()
+
+    report = ask_contract(restored(target, tmp_path), [target], lambda _: checks(passed=False))
+
+    assert report.service_health == "error"
+    assert report.detail.endswith("; 1 of 2 checks fail: GET /shop")
+
+
+def test_a_contract_that_was_not_kept_is_said_not_to_be_asked(tmp_path: Path) -> None:
+    target = FakeTarget()
+
+    report = ask_contract(restored(target, tmp_path), [target], lambda _: None)
+
+    assert report.service_health == "active"
+    assert report.detail.endswith("its contract was not kept and not asked again")
+
+
+def test_nothing_is_asked_where_nothing_is_live(tmp_path: Path) -> None:
+    report = roll_back_build(record("1"), None, [[FakeTarget()]], mesh(tmp_path, []), CAUSE)
+
+    assert ask_contract(report, [FakeTarget()], lambda _: checks(passed=False)) == report

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from build_executor.mesh.directory import ServiceDirectory
 from build_executor.mesh.registry import HttpRegistry, Registry, open_registry
 from build_executor.phases import ErrorState
 from build_executor.settings import Settings
-from tests.fakes.http_server import FakeServer, Fault
+from tests.fakes.http_server import Answer, FakeServer, Fault
 from tests.fakes.mesh import FakeRegistry, LegacyRegistry, SpecRegistry
 
 SHOP, FIRST, SECOND = "shop", "http://127.0.0.1:8350", "http://127.0.0.1:8351"
@@ -70,7 +71,7 @@ def test_a_withdrawn_service_is_not_offered_any_more(registry: Registry) -> None
 def test_a_rollback_points_the_entry_back(registry: Registry) -> None:
     register(registry, SECOND)
 
-    registry.note_rollback(SHOP, FIRST, "1.0.0-abc restored")
+    registry.note_rollback(SHOP, FIRST, {"rollback": "1.0.0-abc restored"})
 
     found = registry.find(SHOP)
     assert found is not None
@@ -78,9 +79,22 @@ def test_a_rollback_points_the_entry_back(registry: Registry) -> None:
 
 
 def test_a_rollback_registers_nothing_that_was_not_registered(registry: Registry) -> None:
-    registry.note_rollback(SHOP, FIRST, "restored")
+    registry.note_rollback(SHOP, FIRST, {"rollback": "restored"})
 
     assert registry.find(SHOP) is None
+
+
+def test_a_registry_that_does_not_follow_a_rollback_is_a_failure() -> None:
+    class Stubborn(FakeRegistry):
+        def _change(self, number: int, body: dict[str, Any]) -> Answer:
+            return super()._change(number, {**body, "endpoint": SECOND})
+
+    with Stubborn() as server:
+        registry = HttpRegistry(server.url, patience_seconds=0.1)
+        register(registry, SECOND)
+
+        with pytest.raises(RegistrationFailed, match=f"at {SECOND}, not at {FIRST}"):
+            registry.note_rollback(SHOP, FIRST, {"rollback": "restored"})
 
 
 def test_an_id_is_never_sent(server: FakeRegistry) -> None:
@@ -93,13 +107,13 @@ def test_a_rollback_keeps_the_other_metadata(server: FakeRegistry) -> None:
     registry = HttpRegistry(server.url)
     register(registry)
 
-    registry.note_rollback(SHOP, FIRST, "back to 1")
+    registry.note_rollback(SHOP, FIRST, {"version": "0.9.0", "rollback": "back to 1"})
 
     entry = server.named(SHOP)
     assert entry is not None
     assert entry["metadata"] == {
         "release_id": "1.0.0-abc",
-        "version": "1.0.0",
+        "version": "0.9.0",
         "rollback": "back to 1",
     }
 
