@@ -38,6 +38,16 @@ class Call(Value):
     dollars: float | None = None
     counted_dollars: float
 
+    def __str__(self) -> str:
+        """One line for a log: whom it asked, with what, for how much."""
+        used = self.usage
+        prompt = used.input_tokens + used.cache_write_tokens + used.cache_read_tokens
+        price = "at an unknown price" if self.dollars is None else f"for ${self.dollars:.4f}"
+        return (
+            f"{self.model}, {prompt} tokens in ({used.cache_read_tokens} of them cached), "
+            f"{used.output_tokens} out, {price}"
+        )
+
 
 class Sum(Value):
     """Several calls; `dollars` is None as soon as one of them has no known cost."""

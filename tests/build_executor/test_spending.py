@@ -155,3 +155,14 @@ def test_builds_that_spend_at_once_do_not_pass_the_ceiling_together(settings: Se
 
     assert sum(allowed) == 4
     assert today(settings.spending, NOON.date()).counted_dollars <= 1.5
+
+
+@pytest.mark.parametrize(
+    ("model", "price"), [(MODEL, "for $0.0870"), ("claude-of-next-year", "at an unknown price")]
+)
+def test_a_call_reads_as_one_line(settings: Settings, model: str, price: str) -> None:
+    spending = Spending(settings, "b1", now=lambda: NOON)
+
+    settled = spending.settle(spending.reserve(model, 1, 10, 10), USED, "complete")
+
+    assert str(settled) == f"{model}, 11000 tokens in (0 of them cached), 6000 out, {price}"

@@ -204,3 +204,4 @@ class _Account:
         usage = answer.usage() if answer.has_begun else Usage(input_tokens=self.prompt_tokens)
         settled = self.spending.settle(self.call, usage, outcome)
         self.conversation.spends(settled.usage, settled.dollars)
+        _log.info("%s: %s", settled.outcome, settled)
