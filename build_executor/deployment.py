@@ -57,11 +57,6 @@ class LiveService(Value):
         """The version of the SPEC that it was built from; a release's id begins with it."""
         return self.release_id.rpartition("-")[0]
 
-    @property
-    def version(self) -> str:
-        """The version of the SPEC that it was built from; a release's id begins with it."""
-        return self.release_id.rpartition("-")[0]
-
 
 class _Placed(NamedTuple):
     """A release that runs on a host and passed the gate, but has no traffic yet."""

@@ -11,33 +11,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from build_executor.errors import BuildExecutorError, DeployLocked, DeploymentFailed
+from build_executor.errors import DeployLocked, DeploymentFailed
 from build_executor.models import RollbackProof, RollbackReport
-from build_executor.targets.availability import Watch
 from build_executor.targets.state import InstalledRelease, ServiceState
-from build_executor.targets.store import Ledger
 from build_executor.targets.target import Target
+from build_executor.traffic import NO_WAY, Host, Moved, is_reachable, moved_to, starts
 
-GOOD_ANSWERS = 5
-_NO_WAY = (BuildExecutorError, OSError)
 _log = logging.getLogger(__name__)
-
-
-class Host(NamedTuple):
-    """A host of a target, with the deploy lock of one service in hand."""
-
-    target: Target
-    ledger: Ledger
-
-    @property
-    def name(self) -> str:
-        """The name of its target."""
-        return self.target.name
-
-    @property
-    def service(self) -> str:
-        """The service whose lock it is."""
-        return self.ledger.state.service
 
 
 class _Case(NamedTuple):
@@ -51,13 +31,6 @@ class _Case(NamedTuple):
     def is_in_doubt(self) -> bool:
         """Whether traffic has to be moved."""
         return self.suspect is not None and bool(self.ways)
-
-
-class _Moved(NamedTuple):
-    """The state to record after traffic was moved, and what was read of it."""
-
-    state: ServiceState
-    proof: RollbackProof
 
 
 def roll_back(service: str, build_id: str, targets: Sequence[Target]) -> tuple[RollbackReport, ...]:
@@ -99,12 +72,12 @@ def _case(build_id: str, host: Host) -> _Case:
     return _Case(host, switching if is_ours else None, (live,) if live else ())
 
 
-def _move(in_doubt: Sequence[_Case], cases: Sequence[_Case]) -> dict[str, _Moved]:
+def _move(in_doubt: Sequence[_Case], cases: Sequence[_Case]) -> dict[str, Moved]:
     """Where traffic was moved to, by host: the same release everywhere, or nowhere."""
-    reachable = [case for case in in_doubt if _is_reachable(case.host)]
+    reachable = [case for case in in_doubt if is_reachable(case.host)]
     elsewhere = [case.ways[0].id for case in cases if case.suspect is None and case.ways]
     for release_id in _destinations(reachable, elsewhere):
-        moved = _moved_to(release_id, reachable)
+        moved = _all_moved_to(release_id, reachable)
         if moved:
             return moved
     return {}
@@ -119,91 +92,31 @@ def _destinations(cases: Sequence[_Case], elsewhere: Sequence[str]) -> list[str]
     return sorted(common, key=lambda id_: id_ not in elsewhere)
 
 
-def _moved_to(release_id: str, cases: Sequence[_Case]) -> dict[str, _Moved]:
+def _all_moved_to(release_id: str, cases: Sequence[_Case]) -> dict[str, Moved]:
     """All of these moved there, or, as far as they can be, none."""
-    if not all(_starts(case.host, release_id) for case in cases):
+    if not all(starts(case.host, release_id) for case in cases):
         return {}
-    moved: dict[str, _Moved] = {}
+    moved: dict[str, Moved] = {}
     for case in cases:
-        one = _moved(case.host, release_id)
-        if one is None and _is_reachable(case.host):
+        one = moved_to(case.host, release_id)
+        if one is None and is_reachable(case.host):
             return _moved_back(cases, moved)
         if one is not None:
             moved[case.host.name] = one
     return moved
 
 
-def _moved_back(cases: Sequence[_Case], moved: dict[str, _Moved]) -> dict[str, _Moved]:
+def _moved_back(cases: Sequence[_Case], moved: dict[str, Moved]) -> dict[str, Moved]:
     """What stays moved: only where the release that was live has no answer any more."""
     stays = {}
     for case in cases:
         forward = moved.get(case.host.name)
-        if forward and case.suspect and _moved(case.host, case.suspect.id) is None:
+        if forward and case.suspect and moved_to(case.host, case.suspect.id) is None:
             stays[case.host.name] = forward
     return stays
 
 
-def _starts(host: Host, release_id: str) -> bool:
-    try:
-        host.target.start(host.service, release_id)
-    except _NO_WAY as error:
-        _log.warning("%s does not start on %s: %s", release_id, host.name, error)
-        return False
-    return True
-
-
-def _is_reachable(host: Host) -> bool:
-    try:
-        host.target.read(host.service)
-    except _NO_WAY as error:
-        _log.error("%s cannot be reached: repeat the roll-back when it can: %s", host.name, error)
-        return False
-    return True
-
-
-def _moved(host: Host, release_id: str) -> _Moved | None:
-    """Traffic moved to this release and proved to be there; None if it does not answer."""
-    state = host.ledger.state
-    release = state.find(release_id)
-    if release is None:
-        return None
-    url = (state.live_release or release).url
-    with Watch(lambda: host.target.answering(url) if url else None) as watch:
-        if (good := _switched(host, release)) is None:
-            return None
-        availability = watch.close()
-    proof = RollbackProof(
-        release=release_id,
-        url=good,
-        good_answers=GOOD_ANSWERS,
-        availability=availability if availability.requests else None,
-    )
-    return _Moved(host.ledger.state.switched(release_id, good), proof)
-
-
-def _switched(host: Host, release: InstalledRelease) -> str | None:
-    """The public URL where this release gave good answers only; None if it did not."""
-    try:
-        host.target.start(host.service, release.id)
-        host.ledger.record(host.ledger.state.about_to_switch(release.id))
-        url = host.target.switch(host.service, release.id, release.port)
-    except _NO_WAY as error:
-        _log.warning("cannot move %s to %s: %s", host.service, release.id, error)
-        return None
-    if (good := _good_answers(host.target, url, release.id)) < GOOD_ANSWERS:
-        _log.warning("%s answered only %d times at %s", release.id, good, url)
-        return None
-    return url
-
-
-def _good_answers(target: Target, url: str, release_id: str) -> int:
-    for count in range(GOOD_ANSWERS):
-        if target.answering(url) != release_id:
-            return count
-    return GOOD_ANSWERS
-
-
-def _finish(build_id: str, case: _Case, moved: _Moved | None) -> RollbackReport:
+def _finish(build_id: str, case: _Case, moved: Moved | None) -> RollbackReport:
     """Record what is live on the host, and take off what the build left there."""
     try:
         if case.suspect is not None and moved is not None:
@@ -213,17 +126,17 @@ def _finish(build_id: str, case: _Case, moved: _Moved | None) -> RollbackReport:
         return _clear(build_id, case)
     except DeployLocked:
         raise
-    except _NO_WAY as error:
+    except NO_WAY as error:
         return _failed(case.host.service, case.host.target, str(error))
 
 
-def _restored(build_id: str, case: _Case, bad: InstalledRelease, moved: _Moved) -> RollbackReport:
+def _restored(build_id: str, case: _Case, bad: InstalledRelease, moved: Moved) -> RollbackReport:
     host, was_live = case.host, bad.id == _state(case).live
     # One write: a release that lost the traffic to a roll-back is no place to go back to.
     host.ledger.record(moved.state.disproved(bad.id) if was_live else moved.state)
     try:
         _take_off(host.ledger.state.of_build(build_id), host)
-    except _NO_WAY as error:
+    except NO_WAY as error:
         # The service is restored; the next deployment retires what is left over.
         _log.warning("cannot archive %s: %s", bad.id, error)
     return RollbackReport(
@@ -240,7 +153,7 @@ def _restored(build_id: str, case: _Case, bad: InstalledRelease, moved: _Moved) 
 
 def _keep(host: Host, bad: InstalledRelease) -> RollbackReport:
     """Nothing better answers: traffic stays where it is, and the report says so loudly."""
-    moved = _moved(host, bad.id)
+    moved = moved_to(host, bad.id)
     host.ledger.record(moved.state if moved else host.ledger.state.settled())
     detail = f"no other proven release answers: {bad.id} stays live"
     _log.error("roll-back of %s on %s failed: %s", host.service, host.name, detail)
@@ -263,7 +176,7 @@ def _clear(build_id: str, case: _Case) -> RollbackReport:
     proof = None
     if live is not None and not ours:
         host.target.withdraw(host.service)
-        moved = _moved(host, live.id)
+        moved = moved_to(host, live.id)
         host.ledger.record(moved.state if moved else host.ledger.state.settled())
         proof = moved.proof if moved else None
     leftovers = (*ours, *host.ledger.state.of_build(build_id))

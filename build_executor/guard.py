@@ -86,9 +86,9 @@ def watch_share(guarded: Sequence[Guarded], span: Span) -> None:
 def findings_of(checks: tuple[Check, ...], gate: str, when: str = "") -> tuple[Finding, ...]:
     """One finding for each check that failed; one that says so if nothing was asked."""
     if not checks:
-        return (Finding(gate=gate, rule="contract", message=f"nothing was asked{when}"),)
+        return (Finding(gate=gate, rule="contract", message=f"{when}nothing was asked"),)
     return tuple(
-        Finding(gate=gate, rule=check.name, message=f"{check.detail or 'failed'}{when}")
+        Finding(gate=gate, rule=check.name, message=f"{when}{check.detail or 'failed'}")
         for check in checks
         if not check.passed
     )
@@ -111,21 +111,29 @@ class _Lookout:
         self._guarded, self._since = guarded, since
         self._answered = self._looked = since.began
         self._probes = guarded.watch.result().requests
-        self._before = self._counts()
-        self._forerunner = _share(self._counts_of(guarded.forerunner))
+        self._before, self._forerunner = Counts(), 0.0
 
     def until(self, stopped: threading.Event) -> Callable[[], tuple[Finding, ...]]:
         """Look until `stopped`: what was seen first, or nothing."""
 
         def look() -> tuple[Finding, ...]:
-            while (sign := self._sign()) is None:
-                if stopped.wait(_PAUSE_SECONDS):
-                    return ()
-            name, rule, seen = self._guarded.target.name, sign[0], sign[1]
-            message = f"{seen} {self._since} on {name}"
-            return (Finding(gate="guard", rule=rule, message=message),)
+            try:
+                seen = self._look(stopped)
+            except (BuildExecutorError, OSError) as error:
+                seen = ("lost", str(error))
+            if seen is None:
+                return ()
+            message = f"{self._since} on {self._guarded.target.name}: {seen[1]}"
+            return (Finding(gate="guard", rule=seen[0], message=message),)
 
         return look
+
+    def _look(self, stopped: threading.Event) -> tuple[str, str] | None:
+        self._before = self._counts_of(self._guarded.release.id)
+        self._forerunner = _share(self._counts_of(self._guarded.forerunner))
+        while (sign := self._sign()) is None and not stopped.wait(_PAUSE_SECONDS):
+            pass
+        return sign
 
     def _sign(self) -> tuple[str, str] | None:
         target, release = self._guarded.target, self._guarded.release
@@ -154,7 +162,7 @@ class _Lookout:
 
     def _errors(self) -> tuple[str, str] | None:
         """Whether users meet more errors than with the forerunner; our own probes do not count."""
-        now = self._counts()
+        now = self._counts_of(self._guarded.release.id)
         probes = self._guarded.watch.result().requests - self._probes
         failed = now.failed - self._before.failed
         answered = max(0, now.answered - self._before.answered - probes)
@@ -163,9 +171,6 @@ class _Lookout:
             return None
         asked = answered + failed
         return "errors", f"{failed} of {asked} requests failed (before: {self._forerunner:.0%})"
-
-    def _counts(self) -> Counts:
-        return self._counts_of(self._guarded.release.id)
 
     def _counts_of(self, release_id: str | None) -> Counts:
         if release_id is None:
@@ -179,12 +184,11 @@ def _asked(
     """The contract, asked at this address."""
 
     def ask() -> tuple[Finding, ...]:
+        when = f"{since} on {guarded.target.name}: "
         try:
-            checks = gate(url)
+            return findings_of(gate(url), "guard", when)
         except (BuildExecutorError, OSError) as error:
-            message = f"{error} {since} on {guarded.target.name}"
-            return (Finding(gate="guard", rule="contract", message=message),)
-        return findings_of(checks, "guard", f" {since} on {guarded.target.name}")
+            return (Finding(gate="guard", rule="contract", message=f"{when}{error}"),)
 
     return ask
 

@@ -4,10 +4,12 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
 from build_executor.models import Availability
+from build_executor.targets.target import Target
 
 _PAUSE_SECONDS = 0.01
 _LEAST_PROBES = 5
@@ -81,6 +83,30 @@ class Watch:
                 self._failed += 1
             self._asked.release()
             self._stop.wait(_PAUSE_SECONDS)
+
+
+class Watches:
+    """What users meet at each host's public address while it is open."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._of: dict[str, Watch] = {}
+
+    def at(self, target: Target, url: str) -> Watch:
+        """The one of this host, opened when it is first asked for."""
+        if target.name not in self._of:
+            watch = Watch(lambda: target.answering(url))
+            self._of[target.name] = self._stack.enter_context(watch)
+        return self._of[target.name]
+
+    def say(self) -> str:
+        """The figures so far, for people."""
+        results = [(name, watch.result()) for name, watch in self._of.items()]
+        return "; ".join(
+            f"{name}: {a.failed} of {a.requests} requests failed, none answered for at most"
+            f" {a.longest_gap_ms:.0f} ms"
+            for name, a in results
+        )
 
 
 def _p99(seconds: list[float]) -> float:

@@ -1,35 +1,14 @@
 import contextlib
-from pathlib import Path
 
 import pytest
 
 from build_executor import deployment
-from build_executor.deployment import LiveService, Rollout, describe
+from build_executor.deployment import Gate, LiveService, describe
 from build_executor.errors import DeployLocked, DeploymentFailed
-from build_executor.guard import Gate
 from build_executor.models import Check, Deployment, Release, RollbackReport, VerifiedRelease
 from build_executor.phases import ErrorState
+from tests.deploying import AT_ONCE, SHOP, assert_nothing, assert_only, fails, passes, verified
 from tests.fakes.target import FakeTarget, Killed
-
-SHOP = "shop"
-
-
-def verified(release_id: str, build_id: str = "", port: int | None = 8350) -> VerifiedRelease:
-    release = Release(
-        id=release_id,
-        build_id=build_id or f"build-{release_id}",
-        service=SHOP,
-        version="1.0.0",
-        port=port,
-        archive=Path("release.tar.gz"),
-        digest="0" * 64,
-        contract_file=Path("contract.json"),
-        environment=Path("environment"),
-    )
-    return VerifiedRelease(release=release, checks=())
-
-
-AT_ONCE = Rollout(guard_seconds=0)
 
 
 def deploy(verified: VerifiedRelease, target: FakeTarget, gate: Gate) -> Deployment:
@@ -46,35 +25,12 @@ def roll_back(service: str, build_id: str, target: FakeTarget) -> RollbackReport
     return report
 
 
-def passes(_: str) -> tuple[Check, ...]:
-    return (Check(name="GET /health", passed=True),)
-
-
-def fails(_: str) -> tuple[Check, ...]:
-    return (Check(name="GET /shop", passed=False, detail="answered 500"),)
-
-
 def live(target: FakeTarget, *release_ids: str) -> Deployment:
     """Deploy and prove these releases, one after the other."""
     for release_id in release_ids:
         deployed = deploy(verified(release_id), target, passes)
         prove(deployed, target)
     return deployed
-
-
-def assert_only(release_id: str, target: FakeTarget) -> None:
-    assert target.routes == {SHOP: release_id}
-    assert target.running == {(SHOP, release_id)}
-    assert target.read(SHOP).live == release_id
-    assert target.holders == {}
-
-
-def assert_nothing(target: FakeTarget) -> None:
-    assert target.routes == {}
-    assert target.running == set()
-    assert target.installed == set()
-    assert target.read(SHOP).releases == ()
-    assert target.holders == {}
 
 
 # -- deploy

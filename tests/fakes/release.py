@@ -30,6 +30,8 @@ async def answer(path):
         return 200, {"status": "active", "release": says, "pid": os.getpid()}
     if path == "/crash":
         os._exit(3)
+    if path == "/broken":
+        return 500 if behaviour.get("is_broken") else 200, {"release": release}
     if path == "/slow":
         await asyncio.sleep(0.5)
         return 200, {"release": release}
@@ -62,7 +64,10 @@ async def main():
     if "crash" in behaviour:
         sys.exit("cannot start: " + behaviour["crash"])
     stopped = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    if "dies_after" in behaviour:
+        loop.call_later(behaviour["dies_after"], os._exit, 3)
     server = await asyncio.start_server(serve, host, int(port))
     await stopped.wait()
     server.close()
@@ -82,7 +87,7 @@ class Releases:
     port: int | None = None
 
     def build(self, version: str, **behaviour: object) -> VerifiedRelease:
-        """A release; it may be told to be unhealthy=True, crash="why", or says="another id"."""
+        """A release; it may be unhealthy=True, crash="why", says="another id", dies_after=4."""
         folder = self.folder / version
         files = {
             "uvicorn/__main__.py": SERVER,

@@ -23,7 +23,7 @@ class FakeLedger:
 
     @property
     def state(self) -> ServiceState:
-        return self.target.read(self.service)
+        return self.target.state_of(self.service)
 
     def record(self, state: ServiceState) -> None:
         with self.target.step(f"record {state.live}/{state.switching}"):
@@ -42,7 +42,8 @@ class FakeTarget:
     taken_ports: frozenset[int] = frozenset()
     is_cut_off: bool = False
     crashed: set[str] = field(default_factory=set)
-    tallies: dict[str, Counts] = field(default_factory=dict)
+    mute: set[str] = field(default_factory=set)
+    tallies: dict[tuple[str, str], Counts] = field(default_factory=dict)
 
     did: list[str] = field(default_factory=list)
     states: dict[str, ServiceState] = field(default_factory=dict)
@@ -86,6 +87,11 @@ class FakeTarget:
             del self.holders[service]
 
     def read(self, service: str) -> ServiceState:
+        self._reach()
+        return self.state_of(service)
+
+    def state_of(self, service: str) -> ServiceState:
+        """What is recorded, also if the target cannot be reached."""
         return self.states.get(service, ServiceState(service=service))
 
     def reserve_port(self, service: str, wanted: int | None) -> int:
@@ -113,15 +119,16 @@ class FakeTarget:
         private = {f"http://127.0.0.1/{service}/{id_}": id_ for service, id_ in self.running}
         public = {f"http://127.0.0.1:{self.ports[name]}": id_ for name, id_ in self.routes.items()}
         found = {**private, **public}.get(url)
-        return None if found in self.crashed else found
+        return None if self.is_cut_off or found in self.crashed | self.mute else found
 
     def complaint(self, service: str, release_id: str) -> str | None:
+        self._reach()
         if (service, release_id) in self.running and release_id not in self.crashed:
             return None
         return "its process ended: it said nothing"
 
     def counts(self, service: str, release_id: str) -> Counts:
-        return self.tallies.get(release_id, Counts())
+        return self.tallies.get((service, release_id), Counts())
 
     def log(self, service: str, release_id: str) -> str:
         return f"{release_id} was here" if (service, release_id) in self.installed else ""
