@@ -7,7 +7,6 @@ bytes that were tested are the bytes that are deployed.
 import json
 import logging
 import sysconfig
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,17 +18,17 @@ from build_executor.events import report_progress
 from build_executor.files import read_untrusted
 from build_executor.models import Finding, Release, Workspace
 from build_executor.phases import Phase
-from build_executor.sandbox import Confinement, Sandbox
+from build_executor.sandbox import Sandbox
 from build_executor.settings import Settings
 from build_executor.spec.contract import Contract
+from build_executor.trial import Trial
 from build_executor.type_check import check_types, is_fault
 from build_executor.workspace import pack, unpack
 
+EXTRA_TESTS = "tests/extra"
 _LINT_SECONDS = 60
-_TEST_SECONDS = 240
 _LARGEST_REPORT = 16 * 1024 * 1024
 _MOST_FINDINGS = 30
-_NO_TESTS = 5  # pytest's exit code
 _RULES = "E9,F,B,ASYNC"  # what is wrong, not what is ugly
 _IGNORED_RULES = "B008"  # FastAPI's Depends() is meant to be called in a default
 
@@ -151,59 +150,17 @@ def _ruff_findings(report: Path, source: Path, error: CommandFailed) -> tuple[Fi
 
 
 def _test(staged: Path, workspace: Workspace, sandbox: Sandbox, journal: list[str]) -> None:
-    reports = workspace.path / "reports"
-    reports.mkdir(exist_ok=True)
-    report = reports / "tests.xml"
-    report.unlink(missing_ok=True)
-    python = workspace.path / "environment" / "bin" / "python"
-    confinement = Confinement(
-        workdir=staged,
-        readable=(workspace.path / "environment",),
-        writable=(reports,),
-        environment={"PYTHONDONTWRITEBYTECODE": "1", "DATA_DIR": str(reports)},
-    )
-    options = ("-q", "-p", "no:cacheprovider", "--tb=short", f"--junitxml={report}")
-    argv = (str(python), "-m", "pytest", *options)
-    try:
-        journal.append(sandbox.run(argv, confinement, timeout=_TEST_SECONDS).output)
-    except CommandFailed as error:
-        journal.append(error.output)
-        findings = findings_of_tests(report, error)
-        raise BuildFailed(f"{len(findings)} tests failed in {sandbox.name}", findings) from error
-    _log.info("%s in %s", _summary(journal[-1]), sandbox.name)
-
-
-def findings_of_tests(report: Path, error: CommandFailed) -> tuple[Finding, ...]:
-    """What pytest's machine-readable report says went wrong; the output's tail if there is none."""
-    cases = _failed_cases(report)
-    if cases:
-        return tuple(cases[:_MOST_FINDINGS])
-    rule = "no-tests" if error.exit_code == _NO_TESTS else "failed"
-    return (Finding(gate="pytest", rule=rule, message=str(error)),)
-
-
-def _failed_cases(report: Path) -> list[Finding]:
-    content = read_untrusted(report, _LARGEST_REPORT)
-    try:
-        tree = ET.fromstring(content or b"")  # noqa: S314 - expat >= 2.4.1 stops entity expansion
-    except ET.ParseError:
-        return []
-    return [
-        Finding(
-            gate="pytest",
-            rule=case.get("name", "?"),
-            message=_reason(problem),
-            file=f"{case.get('classname', '?').replace('.', '/')}.py",
-        )
-        for case in tree.iter("testcase")
-        for problem in (*case.iter("failure"), *case.iter("error"))
-    ]
-
-
-def _reason(problem: ET.Element) -> str:
-    """The message and the last lines of the traceback: what the next attempt needs to know."""
-    tail = [line for line in (problem.text or "").splitlines() if line.strip()][-4:]
-    return " / ".join([problem.get("message", "")[:300], *tail])[:1000]
+    """Extra tests run by themselves, so that nothing in them can be in the contract's way."""
+    trial = Trial(staged, workspace.path / "environment", workspace.path / "reports", sandbox)
+    extra = (staged / EXTRA_TESTS).is_dir()
+    runs = [(f"--ignore={EXTRA_TESTS}",), (EXTRA_TESTS,)] if extra else [()]
+    for paths in runs:
+        outcome = trial.run(*paths)
+        journal.append(outcome.output)
+        if outcome.findings:
+            message = f"{len(outcome.findings)} tests failed in {sandbox.name}"
+            raise BuildFailed(message, outcome.findings)
+        _log.info("%s in %s", _summary(outcome.output), sandbox.name)
 
 
 def _summary(output: str) -> str:

@@ -78,6 +78,19 @@ def generate_tests(
     return workspace
 
 
+def put_in_place(contract: Contract, workspace: Workspace, generator: Generator) -> None:
+    """Code and tests at once and anew, past the same gates; nobody is told how far it is."""
+    code = generator.generate_code(contract, Attempt())
+    tests = generator.generate_tests(contract, Attempt())
+    _refuse_names(code, forbidden="tests")
+    _refuse_names(tests, forbidden="app")
+    _clear(workspace.source, ("app", "tests", *_ROOT_FILES))
+    write_atomically(workspace.contract_file, _contract_json(contract))
+    _write(workspace.source, {**code, **tests})
+    _judge(workspace.source, code, "app")
+    _judge(workspace.source, tests, "tests")
+
+
 def _contract_json(contract: Contract) -> bytes:
     return contract.model_dump_json(indent=2).encode("utf-8", "surrogatepass")
 

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from build_executor.artifacts import BUILD_LOG, RELEASE_ARCHIVE, ArtifactStore
-from build_executor.building import build_release, findings_of_tests, fix_build
+from build_executor.building import build_release, fix_build
 from build_executor.errors import BuildFailed, CommandFailed
 from build_executor.models import Finding, Workspace
 from build_executor.phases import ErrorState
 from build_executor.settings import Settings
 from build_executor.spec.contract import Contract
+from build_executor.trial import findings_of_tests
 from build_executor.workspace import open_workspace
 from tests.fakes.sandbox import FakeSandbox
 

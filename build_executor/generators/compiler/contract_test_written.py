@@ -147,6 +147,7 @@ def _differs(contract: Contract, operation: Operation, shape: Shape) -> bool:
         n
         for n in answered
         if n in sent
+        and not n.endswith("id")
         and n not in _NEEDS_NOT_DIFFER
         and is_type(sent[n], "string")
         and "enum" not in sent[n]
