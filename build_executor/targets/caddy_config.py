@@ -140,8 +140,9 @@ def _proxy(upstreams: list[str], *, falls_back: bool = False) -> Json:
     handler: Json = {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": upstream} for upstream in upstreams],
-        "flush_interval": -1,
-        # an upstream that closes an idle connection fails the request that is just being sent on it
+        # No `flush_interval`: with -1, Caddy 2.6.2 panics when its configuration changes during a
+        # request. Without it, answers of unknown length are passed on at once all the same.
+        # An upstream that closes an idle connection fails the request that is just being sent on it
         "transport": {"protocol": "http", "keep_alive": {"idle_timeout": "2s"}},
         "load_balancing": {
             "selection_policy": {"policy": "first" if falls_back else "round_robin"},
