@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import random
 import shutil
 import time
 from collections.abc import Iterator
@@ -39,11 +40,36 @@ def running_engine(folder: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def own_engine(folder: Path) -> Iterator[str]:
     """An engine that shares nothing with another one but the kernel."""
+    with _bridge() as bridge, _dockerd(folder, bridge) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def _bridge() -> Iterator[tuple[str, ...]]:
+    """Two engines on one bridge would give the same addresses to their containers."""
+    if not Path("/sys/class/net/docker0").exists():
+        yield ()
+        return
+    name = f"test{os.getpid()}"
+    network = f"10.{random.randrange(200, 250)}.{random.randrange(256)}.1/24"  # noqa: S311
+    command.run(["ip", "link", "add", name, "type", "bridge"], timeout=10)
+    try:
+        command.run(["ip", "address", "add", network, "dev", name], timeout=10)
+        command.run(["ip", "link", "set", name, "up"], timeout=10)
+        yield ("--bridge", name)
+    finally:
+        command.run(["ip", "link", "delete", name], timeout=10)
+
+
+@contextlib.contextmanager
+def _dockerd(folder: Path, bridge: tuple[str, ...]) -> Iterator[str]:
     address, log = f"unix://{folder}/docker.sock", folder / "dockerd.log"
     folders = ("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec")
     files = ("--pidfile", f"{folder}/pid", "--host", address)
     environment = inherited_environment()  # a mirror or a proxy of this machine
-    process = command.start(["dockerd", *folders, *files], log=log, environment=environment)
+    process = command.start(
+        ["dockerd", *folders, *files, *bridge], log=log, environment=environment
+    )
     try:
         deadline = time.monotonic() + _START_SECONDS
         while not _answers(address):
