@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from build_executor.errors import DeployLocked, DeploymentFailed
+from build_executor.errors import DeploymentFailed
 from build_executor.models import Release
 from build_executor.settings import Settings
 from build_executor.targets.dependencies import Dependencies, Platform, vendored_dependencies
@@ -46,10 +46,10 @@ class RemoteLedger:
         return self._state
 
     def record(self, state: ServiceState) -> None:
-        """Keep `state`; DeployLocked if the line was lost, and the lock with it."""
+        """Keep `state`; refused if the line was lost, and the lock with it."""
         if not self._held.is_alive():
             message = f"{self._host.name}: the deploy lock was lost with the connection"
-            raise DeployLocked(message)
+            raise DeploymentFailed(message)
         self._host.ask("record", service=state.service, state=state.model_dump(mode="json"))
         self._state = state
 
