@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from build_executor.comparison import Comparison, Compatibility
 from build_executor.models import VerifiedRelease
 from build_executor.spec.contract import Contract
+from build_executor.spending import BuildCost, Sum
 
 
 def contract_evidence(contract: Contract) -> str:
@@ -69,3 +70,18 @@ def _fenced(language: str, text: str) -> str:
     longest = max((len(found) for found in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"
+
+
+def cost_evidence(cost: BuildCost) -> str:
+    """What the language model cost: an attempt a line, the build in the last one."""
+    sums = [(f"attempt {number}", one) for number, one in cost.attempts.items()]
+    head = ("", "calls", "tokens in", "of them cached", "tokens out", "dollars")
+    table = _table(head, (_cost_row(*one) for one in [*sums, ("build", Sum.of(cost.calls))]))
+    return f"The ceiling is ${cost.ceiling_dollars:.2f} (`CLAUDE_BUILD_DOLLARS`).\n\n{table}"
+
+
+def _cost_row(name: str, one: Sum) -> tuple[object, ...]:
+    used = one.usage
+    prompt = used.input_tokens + used.cache_write_tokens + used.cache_read_tokens
+    dollars = "not known" if one.dollars is None else f"{one.dollars:.4f}"
+    return name, one.calls, prompt, used.cache_read_tokens, used.output_tokens, dollars

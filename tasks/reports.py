@@ -7,7 +7,8 @@ from prefect.cache_policies import NO_CACHE
 from build_executor.comparison import Compatibility
 from build_executor.models import Check, Deployment, HealthReport, VerifiedRelease
 from build_executor.spec.contract import Contract
-from tasks.evidence import compatibility_evidence, contract_evidence
+from build_executor.spending import BuildCost
+from tasks.evidence import compatibility_evidence, contract_evidence, cost_evidence
 
 
 @task(name="report: contract", task_run_name="report: contract", cache_policy=NO_CACHE)
@@ -48,6 +49,15 @@ def publish_result(deployment: Deployment, report: HealthReport) -> None:
         link=deployment.url,
         link_text=f"{deployment.service} on {deployment.target}: {report.status}",
         description=f"release {deployment.release_id}, replaced {deployment.previous or 'nothing'}",
+    )
+
+
+def publish_cost(service: str, cost: BuildCost) -> None:
+    """A page in Prefect's UI: what the language model cost, an attempt and in all."""
+    create_markdown_artifact(
+        key=f"cost-{service}",
+        markdown=cost_evidence(cost),
+        description=f"what the language model cost this build of {service}",
     )
 
 

@@ -1,6 +1,10 @@
+from datetime import UTC, datetime
+
 from build_executor.comparison import Comparison, Compatibility
+from build_executor.models import Usage
 from build_executor.spec.compatibility import Change
-from tasks.evidence import compatibility_evidence
+from build_executor.spending import BuildCost, Call
+from tasks.evidence import compatibility_evidence, cost_evidence
 
 GONE = Change(operation="GET /pets", message="is no longer there", breaking=True, old_line=7)
 NEW = Change(operation="GET /toys", message="is new", breaking=False, new_line=9)
@@ -41,3 +45,26 @@ def test_text_of_a_spec_stays_in_its_fence_and_in_its_cell() -> None:
 
     assert "`````diff\n+```\n+````\n`````" in text
     assert "| a\\|b \\| c \\|: is new |" in text
+
+
+def test_the_cost_of_a_build_has_a_line_for_each_attempt() -> None:
+    first = Call(
+        id="a",
+        build_id="b",
+        attempt=1,
+        model="m",
+        at=datetime(2026, 1, 2, tzinfo=UTC),
+        usage=Usage(input_tokens=10, cache_read_tokens=90, output_tokens=5),
+        dollars=0.5,
+        counted_dollars=0.5,
+    )
+    second = first.model_copy(update={"id": "c", "attempt": 2, "dollars": None})
+
+    lines = cost_evidence(BuildCost.of([first, second], ceiling=2)).splitlines()
+
+    assert lines[0] == "The ceiling is $2.00 (`CLAUDE_BUILD_DOLLARS`)."
+    assert lines[-3:] == [
+        "| attempt 1 | 1 | 100 | 90 | 5 | 0.5000 |",
+        "| attempt 2 | 1 | 100 | 90 | 5 | not known |",
+        "| build | 2 | 200 | 180 | 10 | not known |",
+    ]
