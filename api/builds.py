@@ -148,7 +148,7 @@ async def cancel(adapter: Adapter, build_id: str, reason: str) -> Cancelled:
 
 @router.post("/{build_id}/rollback")
 async def roll_back_build(build_id: str, adapter: AdapterDep, _caller: Builder) -> RolledBack:
-    """Put back what was live before this build, and say what answers now; safe to repeat."""
+    """Put back what was live before this build, and prove it; once it is done, it is not_needed."""
     run = await read_run(adapter, build_id)
     if not run.state.is_terminal:
         raise wrong_state(status_of(run), "only a build that is over can be rolled back")
@@ -156,7 +156,7 @@ async def roll_back_build(build_id: str, adapter: AdapterDep, _caller: Builder) 
     if not can_roll_back(run, evidence):
         if evidence.rollback is None:
             raise wrong_state(status_of(run), "the build has replaced nothing that can be put back")
-        return _rolled_back(run.id, evidence.rollback)
+        return _rolled_back(run.id, _once_more(evidence.rollback))
     service = service_name(run, evidence)
     roll_back = await adapter.gateway.start_roll_back(run.id, f"roll-back of {service} asked for")
     ended = await _until_over(adapter, roll_back)
@@ -206,6 +206,11 @@ async def _until_over(adapter: Adapter, roll_back: Run) -> Run | None:
     except TimeoutError:
         return None
     return roll_back
+
+
+def _once_more(done: RollbackReport) -> RollbackReport:
+    """What was done stays done: the same release is live, and nothing is left to do."""
+    return done.model_copy(update={"rollback_status": "not_needed"})
 
 
 def _rolled_back(build_id: str, report: RollbackReport) -> RolledBack:

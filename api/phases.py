@@ -13,7 +13,7 @@ from pydantic import JsonValue, ValidationError
 
 from api.runs import TERMINAL, Run, State, StateType, TaskRun
 from api.schemas import PhaseStatus
-from build_executor.models import BuildRequest
+from build_executor.models import BuildRequest, Deployment
 from build_executor.phases import ErrorState, Phase, PhaseState
 
 WEIGHTS = {
@@ -84,6 +84,15 @@ def project_phases(
             view.begun(phase, mine) if mine else _untouched(run, is_asked=phase in asked)
         )
     return _with_the_failure(run, phases)
+
+
+def with_deployments(phases: Phases, deployments: Sequence[Deployment]) -> Phases:
+    """The same, with what each deployment replaced and what its users met meanwhile."""
+    if not deployments:
+        return phases
+    phase = phases[Phase.DEPLOYMENT]
+    details = {**phase.details, "deployments": [one.model_dump(mode="json") for one in deployments]}
+    return {**phases, Phase.DEPLOYMENT: phase.model_copy(update={"details": details})}
 
 
 def current_phase(phases: Phases) -> Phase:

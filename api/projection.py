@@ -17,6 +17,7 @@ from api.phases import (
     project_phases,
     requested,
     wanted,
+    with_deployments,
 )
 from api.runs import TERMINAL, Run, StateType, TaskRun
 from api.schemas import BuildJob, BuildSummary, Waiting
@@ -115,6 +116,7 @@ def project(
     """Everything about one build."""
     request = requested(run)
     phases = project_phases(run, tasks, evidence.progress, now)
+    phases = with_deployments(phases, evidence.deployments)
     reached = current_phase(phases)
     state, reason = error_of(run, reached)
     return BuildJob(

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
 
+from build_executor.models import RollbackProof
 from build_executor.phases import ApprovalMode, BuildStatus, Phase, PhaseState
 
 SERVICE = "build-executor"
@@ -156,6 +157,9 @@ class RolledBack(Answer):
     service_health: str
     live_release: str | None = Field(default=None, description="addition")
     detail: str = Field(default="", description="addition")
+    proof: RollbackProof | None = Field(
+        default=None, description="addition: what was read at the public address afterwards"
+    )
 
 
 class MessageType(StrEnum):

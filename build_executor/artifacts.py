@@ -39,6 +39,16 @@ def deployment_artifact(target: str) -> str:
     return f"deployment-{target}.json"
 
 
+def deployment_failure(target: str) -> str:
+    """The name of the artifact that says why a release did not stay on a target."""
+    return f"failure-{target}.json"
+
+
+def service_log(target: str) -> str:
+    """The name of the artifact that holds the last words of a failed release on a host."""
+    return f"service-{target}.log"
+
+
 class ArtifactStore:
     """The artifacts of all builds below one folder; names are plain file names."""
 

@@ -6,7 +6,8 @@ from prefect.client.schemas.objects import TaskRun
 
 from build_executor import artifacts, deployment
 from build_executor.errors import DeployLocked, DeploymentFailed, InvalidSettings
-from build_executor.models import Deployment, VerifiedRelease
+from build_executor.failed_releases import DeploymentFailure, keep_failure
+from build_executor.models import Deployment, Release, VerifiedRelease
 from build_executor.phases import Phase
 from build_executor.spec.contract import Contract
 from tasks import wiring
@@ -43,10 +44,24 @@ def deploy_release(
         deployed = deployment.deploy(verified, hosts, gate, wiring.rollout())
     except (DeployLocked, InvalidSettings) as error:
         raise DeploymentFailed(str(error)) from error
+    except DeploymentFailed as error:
+        _keep(error, verified.release, target)
+        raise
     for one in deployed:
         name = artifacts.deployment_artifact(one.target)
         wiring.store().write_value(one.build_id, name, one)
     return deployed
+
+
+def _keep(error: DeploymentFailed, release: Release, target: str) -> None:
+    failure = DeploymentFailure(
+        target=target,
+        service=release.service,
+        release_id=release.id,
+        message=error.message,
+        findings=error.findings,
+    )
+    keep_failure(release.build_id, failure, wiring.targets(target), wiring.store())
 
 
 @task(

@@ -4,8 +4,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from build_executor import artifacts
+from build_executor.failed_releases import keep_logs
 from build_executor.models import BuildRecord, Registration, RollbackReport
-from build_executor.rollback import NOTHING_TO_UNDO, Cause, Mesh, roll_back_build
+from build_executor.rollback import NOTHING_TO_UNDO, Cause, Mesh, ask_contract, roll_back_build
 from tasks import wiring
 
 
@@ -18,7 +19,13 @@ def roll_back(build_id: str, cause: Cause) -> RollbackReport:
         return NOTHING_TO_UNDO
     registered = store.read_value(build_id, artifacts.REGISTRATION, Registration)
     targets = [wiring.targets(name) for name in wiring.configured_targets()]
+    hosts = [host for target in targets for host in target]
+    if record.service is not None:
+        keep_logs(build_id, record.service, hosts, store)
     mesh = Mesh(registry=wiring.registry(), notify=wiring.notify)
     report = roll_back_build(record, registered, targets, mesh, cause)
-    store.write_value(build_id, artifacts.ROLLBACK_REPORT, report)
+    report = ask_contract(report, hosts, wiring.checks_of_live)
+    known = store.read_value(build_id, artifacts.ROLLBACK_REPORT, RollbackReport)
+    if known is None or known.rollback_status != "success":  # what was done then stays on record
+        store.write_value(build_id, artifacts.ROLLBACK_REPORT, report)
     return report

@@ -9,7 +9,7 @@ from pathlib import Path
 from build_executor import artifacts, ownership, redaction
 from build_executor import settings as settings_module
 from build_executor.artifacts import ArtifactStore
-from build_executor.deployment import Gate, Rollout
+from build_executor.deployment import Gate, LiveService, Rollout
 from build_executor.errors import InvalidSettings
 from build_executor.generators import GENERATORS, Generator
 from build_executor.mesh.messages import BuildEvent, notify_sovereign_factory
@@ -98,6 +98,12 @@ def gate(contract: Contract, release_id: str) -> Gate:
         return live_checks(url, contract, release_id)
 
     return check
+
+
+def checks_of_live(live: LiveService) -> tuple[Check, ...] | None:
+    """The contract of a live release asked again; None if its build's artifacts are gone."""
+    contract = store().read_value(live.build_id, artifacts.CONTRACT, Contract)
+    return live_checks(live.url, contract, live.release_id) if contract is not None else None
 
 
 def configured_targets() -> list[str]:

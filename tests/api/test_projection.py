@@ -19,7 +19,7 @@ from api.projection import (
 )
 from api.runs import Run, State, StateType, TaskRun
 from api.schemas import BuildJob
-from build_executor.models import Deployment, RollbackReport
+from build_executor.models import Availability, Deployment, RollbackReport
 from build_executor.phases import BuildStatus, ErrorState, Phase, PhaseState
 from build_executor.spending import BuildCost, Call
 
@@ -304,3 +304,22 @@ def test_a_build_that_asked_a_model_says_what_it_cost() -> None:
     assert said is not None
     assert (said["dollars"], said["ceiling_dollars"], "calls" in said) == (0.08, 2, False)
     assert job(run(StateType.RUNNING)).cost is None
+
+
+def test_the_deployment_says_what_its_users_met() -> None:
+    met = Availability(requests=900, failed=0, longest_gap_ms=21.5, p99_ms=9.8)
+    live = Deployment(
+        target="local",
+        service="notes",
+        release_id="2-b",
+        build_id="b",
+        url="http://127.0.0.1:1",
+        previous="1-a",
+        availability=met,
+    )
+
+    built = job(run(StateType.COMPLETED), evidence=Evidence(deployments=(live,)))
+
+    details = built.phases[Phase.DEPLOYMENT].model_dump()["details"]
+    assert [one["previous"] for one in details["deployments"]] == ["1-a"]
+    assert [one["availability"] for one in details["deployments"]] == [met.model_dump()]

@@ -114,6 +114,7 @@ def test_a_broken_deploy_leaves_the_old_version_live(
 
     assert build["status"] == "failed"
     assert build["error_state"] == "failed_deployment"
+    assert {"failure-local.json", "release.tar.gz", "service-local.log"} <= set(build["artifacts"])
     assert release_of(url) == before
     assert httpx.get(f"{url}/notes").status_code == 200
 
@@ -200,8 +201,14 @@ def test_an_operator_rolls_back_a_build_that_worked(
     _, second = live(stack, notes("1.1.0"))
 
     answer = stack.http.post(f"/builds/{second['build_id']}/rollback")
+    again = stack.http.post(f"/builds/{second['build_id']}/rollback").json()
 
     assert answer.status_code == 200, answer.text
+    proof = answer.json()["proof"]
+    assert (proof["release"], proof["url"], proof["good_answers"]) == (first, url, 5)
+    assert "GET /notes" in {check["name"] for check in proof["checks"] if check["passed"]}
+    assert proof["availability"]["failed"] == 0
+    assert (again["rollback_status"], again["live_release"]) == ("not_needed", first)
     assert answer.json()["rollback_status"] == "success"
     assert answer.json()["previous_version_restored"] is True
     assert answer.json()["service_health"] == "active"
