@@ -5,8 +5,10 @@ nobody's changes are lost. Caddy sends the tag for that in a trailer, which HTTP
 h11.
 """
 
+import contextlib
 import json
 import socket
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -16,6 +18,9 @@ import h11
 from build_executor.errors import DeploymentFailed
 
 _CALL_SECONDS = 10.0
+_CUT_OFF = (ConnectionResetError, BrokenPipeError)
+_TRIES = 20
+_POLL_SECONDS = 0.02
 _CHUNK = 65_536
 _OK = 200
 _CHANGED = 412
@@ -50,8 +55,15 @@ class CaddyAdmin:
         return answer.body or {}, answer.tag
 
     def write(self, config: Mapping[str, Any], tag: str) -> bool:
-        """Replace the whole configuration at once; False if it is not that of `tag` any more."""
-        answer = self._ask("POST", "/config/", json.dumps(config).encode(), {"if-match": tag})
+        """Replace the whole configuration at once; False if it has to be read again.
+
+        That is when it is not that of `tag` any more, or when it is not known whether it still is:
+        Caddy's API begins anew with each change, and whoever it has not heard yet is cut off.
+        """
+        try:
+            answer = self._ask("POST", "/config/", json.dumps(config).encode(), {"if-match": tag})
+        except _CUT_OFF:
+            return False
         if answer.status not in {_OK, _CHANGED}:
             raise DeploymentFailed(f"Caddy refuses: {_reason(answer)}")
         return answer.status == _OK
@@ -62,16 +74,25 @@ class CaddyAdmin:
         return sum(one["num_requests"] for one in upstreams if one["address"] == upstream)
 
     def _get(self, path: str) -> Answer:
-        answer = self._ask("GET", path)
+        answer = self._ask_again("GET", path)
         if answer.status != _OK:
             raise DeploymentFailed(f"no Caddy of a known version at {self._url}: {_reason(answer)}")
         return answer
+
+    def _ask_again(self, method: str, path: str) -> Answer:
+        for _ in range(_TRIES):
+            with contextlib.suppress(*_CUT_OFF):
+                return self._ask(method, path)
+            time.sleep(_POLL_SECONDS)
+        raise DeploymentFailed(f"no Caddy answers at {self._url}: it ends every connection")
 
     def _ask(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Answer:
         try:
             return self._converse(method, path, body, headers or {})
+        except _CUT_OFF:
+            raise
         except (OSError, h11.ProtocolError, ValueError) as error:
             raise DeploymentFailed(f"no Caddy answers at {self._url}: {error}") from error
 
@@ -99,7 +120,7 @@ def _read(client: h11.Connection, connection: socket.socket) -> Answer:
     while True:
         match client.next_event():
             case h11.NEED_DATA:
-                client.receive_data(connection.recv(_CHUNK))
+                client.receive_data(_heard(connection))
             case h11.Response(status_code=status):
                 pass
             case h11.Data(data=data):
@@ -107,8 +128,13 @@ def _read(client: h11.Connection, connection: socket.socket) -> Answer:
             case h11.EndOfMessage(headers=trailers):
                 tag = next((value.decode() for name, value in trailers if name == b"etag"), None)
                 return Answer(status, json.loads(body) if body.strip() else None, tag)
-            case event:
-                raise ConnectionResetError(f"it ended before it answered: {event!r}")
+
+
+def _heard(connection: socket.socket) -> bytes:
+    data = connection.recv(_CHUNK)
+    if not data:
+        raise ConnectionResetError("it ended before it answered")
+    return data
 
 
 def _reason(answer: Answer) -> str:
