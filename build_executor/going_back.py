@@ -7,7 +7,7 @@ it is, and the report says so.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -32,6 +32,10 @@ class _Case(NamedTuple):
         """Whether traffic has to be moved."""
         return self.suspect is not None and bool(self.ways)
 
+    def way(self, release_id: str) -> InstalledRelease:
+        """The way back to this release; KeyError if it is none."""
+        return {release.id: release for release in self.ways}[release_id]
+
 
 def roll_back(service: str, build_id: str, targets: Sequence[Target]) -> tuple[RollbackReport, ...]:
     """Undo what this build did to the hosts of a target; may be repeated at any time.
@@ -54,7 +58,8 @@ def go_back(build_id: str, hosts: Sequence[Host]) -> tuple[RollbackReport, ...]:
     """The same for hosts whose locks are held: first all traffic, then what is left over."""
     cases = [_case(build_id, host) for host in hosts]
     moved = _move([case for case in cases if case.is_in_doubt], cases)
-    return tuple(_finish(build_id, case, moved.get(case.host.name)) for case in cases)
+    kept = {id_ for case in cases for id_ in case.host.ledger.state.proven}
+    return tuple(_finish(build_id, case, moved.get(case.host.name), kept) for case in cases)
 
 
 def describe_all(reports: Sequence[RollbackReport]) -> str:
@@ -98,7 +103,7 @@ def _all_moved_to(release_id: str, cases: Sequence[_Case]) -> dict[str, Moved]:
         return {}
     moved: dict[str, Moved] = {}
     for case in cases:
-        one = moved_to(case.host, release_id)
+        one = moved_to(case.host, case.way(release_id))
         if one is None and is_reachable(case.host):
             return _moved_back(cases, moved)
         if one is not None:
@@ -111,17 +116,22 @@ def _moved_back(cases: Sequence[_Case], moved: dict[str, Moved]) -> dict[str, Mo
     stays = {}
     for case in cases:
         forward = moved.get(case.host.name)
-        if forward and case.suspect and moved_to(case.host, case.suspect.id) is None:
+        if forward and case.suspect and moved_to(case.host, case.suspect) is None:
             stays[case.host.name] = forward
     return stays
 
 
-def _finish(build_id: str, case: _Case, moved: Moved | None) -> RollbackReport:
-    """Record what is live on the host, and take off what the build left there."""
+def _finish(
+    build_id: str, case: _Case, moved: Moved | None, proven: Collection[str]
+) -> RollbackReport:
+    """Record what is live on the host, and take off what the build left there.
+
+    What is proven on any host is kept on all: there may be nothing else to run.
+    """
     try:
         if case.suspect is not None and moved is not None:
             return _restored(build_id, case, case.suspect, moved)
-        if case.suspect is not None and (case.ways or case.suspect.id in _state(case).proven):
+        if case.suspect is not None and (case.ways or case.suspect.id in proven):
             return _keep(case.host, case.suspect)
         return _clear(build_id, case)
     except DeployLocked:
@@ -153,7 +163,7 @@ def _restored(build_id: str, case: _Case, bad: InstalledRelease, moved: Moved) -
 
 def _keep(host: Host, bad: InstalledRelease) -> RollbackReport:
     """Nothing better answers: traffic stays where it is, and the report says so loudly."""
-    moved = moved_to(host, bad.id)
+    moved = moved_to(host, bad)
     host.ledger.record(moved.state if moved else host.ledger.state.settled())
     detail = f"no other proven release answers: {bad.id} stays live"
     _log.error("roll-back of %s on %s failed: %s", host.service, host.name, detail)
@@ -176,7 +186,7 @@ def _clear(build_id: str, case: _Case) -> RollbackReport:
     proof = None
     if live is not None and not ours:
         host.target.withdraw(host.service)
-        moved = moved_to(host, live.id)
+        moved = moved_to(host, live)
         host.ledger.record(moved.state if moved else host.ledger.state.settled())
         proof = moved.proof if moved else None
     leftovers = (*ours, *host.ledger.state.of_build(build_id))

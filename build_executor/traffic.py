@@ -59,24 +59,20 @@ def is_reachable(host: Host) -> bool:
     return True
 
 
-def moved_to(host: Host, release_id: str) -> Moved | None:
+def moved_to(host: Host, release: InstalledRelease) -> Moved | None:
     """Traffic moved to this release and proved to be there; None if it does not answer."""
-    state = host.ledger.state
-    release = state.find(release_id)
-    if release is None:
-        return None
-    url = (state.live_release or release).url
+    url = (host.ledger.state.live_release or release).url
     with Watch(lambda: host.target.answering(url) if url else None) as watch:
         if (good := _switched(host, release)) is None:
             return None
         availability = watch.close()
     proof = RollbackProof(
-        release=release_id,
+        release=release.id,
         url=good,
         good_answers=GOOD_ANSWERS,
         availability=availability if availability.requests else None,
     )
-    return Moved(host.ledger.state.switched(release_id, good), proof)
+    return Moved(host.ledger.state.switched(release.id, good), proof)
 
 
 def _switched(host: Host, release: InstalledRelease) -> str | None:
