@@ -8,11 +8,14 @@ import hashlib
 import re
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import docker
 
 from build_executor import command
 from build_executor.settings import inherited_environment
+
+if TYPE_CHECKING:
+    import docker  # half a second that only tests with Docker shall pay
 
 _REPOSITORY = "build-executor-test-debian"
 _SUITE = "bookworm"
@@ -42,7 +45,7 @@ install -d -o deploy -g deploy -m 0755 /srv/apps
 """
 
 
-def debian_image(engine: docker.DockerClient) -> str:
+def debian_image(engine: "docker.DockerClient") -> str:
     """The name of the image: systemd, sshd, Python 3.11 and a user `deploy` without any rights.
 
     About a minute the first time, and nothing afterwards. Needs root and `debootstrap`.
@@ -58,7 +61,7 @@ def _recipe() -> str:
     return hashlib.sha256(words.encode()).hexdigest()[:12]
 
 
-def _make(engine: docker.DockerClient, name: str) -> None:
+def _make(engine: "docker.DockerClient", name: str) -> None:
     with tempfile.TemporaryDirectory(prefix="debian-image-") as scratch:
         root, archive = Path(scratch) / "root", Path(scratch) / "root.tar"
         packages = f"--include={','.join(_PACKAGES)}"

@@ -9,13 +9,16 @@ import tarfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import docker
 
 from build_executor import command
 from build_executor.errors import CommandFailed
+from build_executor.settings import Settings
 from tests.debian_image import debian_image
+
+if TYPE_CHECKING:
+    import docker  # half a second that only tests with Docker shall pay
 
 _LABEL = "build-executor-tests"
 _START_SECONDS = 30
@@ -47,6 +50,15 @@ class ProductionHost:
     def known_hosts(self) -> Path:
         return self.folder / "known_hosts"
 
+    def settings(self, **others: Any) -> Settings:  # noqa: ANN401 - any setting
+        """The settings of an installation whose only production host this is."""
+        return Settings(
+            production_hosts=(self.login,),
+            ssh_key_file=self.key_file,
+            ssh_known_hosts=self.known_hosts,
+            **others,
+        )
+
     def run(self, script: str, *, user: str = "root") -> str:
         """What a shell script says on the host; not over SSH."""
         argv = ["timeout", "30", "sh", "-c", script]
@@ -77,7 +89,7 @@ class ProductionHost:
                 return
 
 
-def start_host(engine: docker.DockerClient, folder: Path, name: str) -> ProductionHost:
+def start_host(engine: "docker.DockerClient", folder: Path, name: str) -> ProductionHost:
     """A new host; end it with `stop`."""
     keys = _keys(folder)
     container = engine.containers.create(

@@ -4,7 +4,6 @@ Nothing is contacted that is not in the settings, and nothing is contacted befor
 """
 
 import ipaddress
-from collections.abc import Callable
 from pathlib import Path
 
 from build_executor.errors import InvalidSettings
@@ -16,23 +15,32 @@ from build_executor.targets.shell import Login, Shell
 from build_executor.targets.switch import EmbeddedSwitch
 from build_executor.targets.systemd import RemotePorts, SystemdRuntime, SystemdSwitchProcess
 
-Enter = Callable[[Login], Shell]
-"""Gives a shell on the host of a login."""
-
 
 def production_targets(
     settings: Settings, patience: Patience | None = None
 ) -> tuple[HostTarget, ...]:
     """The production hosts; InvalidSettings says which setting is missing or wrong."""
     logins = _logins(settings)
-    enter, vendor = _ssh(settings), vendor_from_lock(settings)
+    vendor = vendor_from_lock(settings)
     targets = []
     for number, login in enumerate(logins, start=1):
-        parts = systemd_parts(enter(login), login, vendor, settings)
+        parts = systemd_parts(production_shell(settings, login), login, vendor, settings)
         name = "production" if number == 1 else f"production-{number}"
         keep = settings.keep_releases
         targets.append(HostTarget(name, parts, keep_releases=keep, patience=patience))
     return tuple(targets)
+
+
+def production_shell(settings: Settings, login: Login) -> Shell:
+    """A shell on a production host; InvalidSettings if there is no key, or no known host."""
+    key_file = _required(settings.ssh_key_file, "SSH_KEY_FILE")
+    known_hosts = _required(settings.ssh_known_hosts, "SSH_KNOWN_HOSTS")
+
+    # Here, since paramiko takes a third of a second and most processes never need it.
+    from build_executor.targets.ssh_connection import Credentials  # noqa: PLC0415
+    from build_executor.targets.ssh_shell import SshShell  # noqa: PLC0415
+
+    return SshShell(login, Credentials(key_file=key_file, known_hosts=known_hosts))
 
 
 def systemd_parts(
@@ -69,18 +77,6 @@ def _logins(settings: Settings) -> tuple[Login, ...]:
     if len({login.host for login in logins}) < len(logins):
         raise InvalidSettings("PRODUCTION_HOSTS names a host twice")
     return logins
-
-
-def _ssh(settings: Settings) -> Enter:
-    key_file = _required(settings.ssh_key_file, "SSH_KEY_FILE")
-    known_hosts = _required(settings.ssh_known_hosts, "SSH_KNOWN_HOSTS")
-
-    # Here, since paramiko takes a third of a second and most processes never need it.
-    from build_executor.targets.ssh_connection import Credentials  # noqa: PLC0415
-    from build_executor.targets.ssh_shell import SshShell  # noqa: PLC0415
-
-    credentials = Credentials(key_file=key_file, known_hosts=known_hosts)
-    return lambda login: SshShell(login, credentials)
 
 
 def _required(file: Path | None, name: str) -> Path:

@@ -1,18 +1,24 @@
 import contextlib
 import itertools
+import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from ipaddress import IPv4Address
+from pathlib import Path, PurePosixPath
 
 import docker
 import pytest
 
 from build_executor.settings import Settings
-from build_executor.targets.host import Patience
+from build_executor.targets.host import HostTarget, Patience
 from build_executor.targets.local import LocalTarget, local_supervisor_down, local_target
+from build_executor.targets.production import production_shell, systemd_parts
+from build_executor.targets.shell import Login
 from tests.debian_image import debian_image
 from tests.docker_engine import remove_images
+from tests.fakes.production import FakeShell
 from tests.fakes.release import Releases
 from tests.ports import free_port
+from tests.production_host import ProductionHost
 
 _numbers = itertools.count(1)
 
@@ -63,3 +69,25 @@ def contained(docker_settings: Settings) -> Iterator[LocalTarget]:
 @pytest.fixture
 def releases(tmp_path: Path) -> Releases:
     return Releases(tmp_path, service=f"shop-{next(_numbers)}", port=free_port())
+
+
+@pytest.fixture(scope="module")
+def remote() -> Iterator[HostTarget]:
+    """A production host in this process for a module."""
+    with tempfile.TemporaryDirectory(prefix="h") as root, FakeShell() as shell:
+        settings = Settings(
+            production_root=PurePosixPath(root), production_bind=IPv4Address("127.0.0.1")
+        )
+        login = Login(user="deploy", host="127.0.0.1")
+        parts = systemd_parts(shell, login, lambda *_: None, settings, 0.2)
+        yield HostTarget("production", parts, patience=Patience(start=3, switch=3, drain=3))
+
+
+@pytest.fixture(scope="module")
+def production(production_host: ProductionHost) -> HostTarget:
+    """A real production host for a module; each test has a service of its own on it."""
+    settings = production_host.settings()
+    login = Login.parse(production_host.login)
+    shell = production_shell(settings, login)
+    parts = systemd_parts(shell, login, lambda *_: None, settings, 0.5)
+    return HostTarget("production", parts, patience=Patience(start=10, switch=5, drain=3))
