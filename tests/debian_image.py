@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-
 from build_executor import command
 from build_executor.settings import inherited_environment
 

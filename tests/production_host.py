@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from build_executor import command
 from build_executor.errors import CommandFailed
 from build_executor.settings import Settings
