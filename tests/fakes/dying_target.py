@@ -68,7 +68,8 @@ class DyingTarget:
         return self.target.log(service, release_id)
 
     def complaint(self, service: str, release_id: str) -> str | None:
-        return self.target.complaint(service, release_id)
+        with self._step("complaint"):
+            return self.target.complaint(service, release_id)
 
     def offer(self, service: str, release_id: str, port: int, share: int) -> None:
         with self._step("offer"):

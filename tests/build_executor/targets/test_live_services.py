@@ -269,8 +269,9 @@ def test_rolling_back_the_first_release_frees_its_port(
 
 
 MOMENTS = [
-    *("before install", "after install", "before start", "after start", "before switch"),
-    *("after switch", "before unlock", "before stop", "after stop"),
+    *("before install", "after install", "before start", "after start", "before offer"),
+    *("after offer", "before switch", "after switch", "before complaint", "after complaint"),
+    *("before unlock", "before stop", "after stop"),
 ]
 
 
@@ -316,7 +317,8 @@ def _die(root: Path, verified: VerifiedRelease, moment: str) -> None:
         "target = DyingTarget(LocalTarget(Path(sys.argv[1])), sys.argv[2])\n"
         "verified = VerifiedRelease.model_validate_json(sys.argv[3])\n"
         "gate = lambda url: (Check(name='x', passed=True),)\n"
-        "prove(deploy(verified, [target], gate, Rollout(guard_seconds=0)), [target])\n"
+        "rollout = Rollout(guard_seconds=0.5, canary_steps=(50,), canary_step_seconds=0)\n"
+        "prove(deploy(verified, [target], gate, rollout), [target])\n"
     )
     arguments = (str(root), moment, verified.model_dump_json())
     environment = command.clean_environment({"PYTHONPATH": str(ROOT)})
