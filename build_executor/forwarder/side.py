@@ -1,6 +1,7 @@
 """One end of a forwarded connection."""
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import Callable
@@ -20,7 +21,7 @@ class Side(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._early: bytearray | None = None
         self._first = b""
-        self._has_heard_enough: asyncio.Future[None] | None = None
+        self._has_heard_enough: asyncio.Future[None] = loop.create_future()
         self.has_ended = False
         self.has_left_first = False
         self.connected: asyncio.Future[None] = loop.create_future()
@@ -50,7 +51,6 @@ class Side(asyncio.Protocol):
     async def first_head(self, seconds: float) -> bytes:
         """What is said first: to the end of an HTTP head, to 16 KiB, or within the time."""
         self._early = bytearray()
-        self._has_heard_enough = asyncio.get_running_loop().create_future()
         self.transport.resume_reading()
         await asyncio.wait(
             [self._has_heard_enough, self.gone],
@@ -123,5 +123,5 @@ class Side(asyncio.Protocol):
 
     def _hear_no_more(self) -> None:
         self.transport.pause_reading()
-        if self._has_heard_enough is not None and not self._has_heard_enough.done():
+        with contextlib.suppress(asyncio.InvalidStateError):  # it was said already
             self._has_heard_enough.set_result(None)

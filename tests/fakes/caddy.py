@@ -18,7 +18,7 @@ Json = Any
 class FakeCaddy:
     """`in_flight` is what it says of its upstreams; the next requests meet `faults`, one each.
 
-    A fault is `end`, `garbage`, `untagged`, `error`, `page`, `changed` (by somebody else), or `none`.
+    A fault is `end`, `garbage`, `untagged`, `error`, `page`, `changed` by somebody else, or `none`.
     """
 
     def __init__(self, config: Json = None) -> None:

@@ -1,19 +1,50 @@
 """The embedded switch's forwarder in a thread of this process, and upstreams to forward to."""
 
 import asyncio
+import json
 import socket
 import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
+from typing import Any
 
 from build_executor.forwarder.__main__ import serve
 from build_executor.forwarder.connection import Patience
 
 Conversation = Callable[[socket.socket], None]
+
+
+class Admin:
+    """Speaks the admin's language; one connection a command."""
+
+    def __init__(self, socket_path: Path) -> None:
+        self.path = socket_path
+
+    def ask(self, *lines: bytes) -> list[dict[str, Any]]:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.path))
+            connection.sendall(b"\n".join(lines) + b"\n")
+            with connection.makefile("rb") as answers:
+                return [json.loads(answers.readline()) for _ in lines]
+
+    def order(self, **command: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        return self.ask(json.dumps(command).encode())[0]
+
+    def point(
+        self,
+        service: str,
+        port: int,
+        address: str,
+        fence: int = 1,
+        candidate: Mapping[str, object] | None = None,
+    ) -> dict[str, Any]:
+        route = {"service": service, "port": port, "upstream": address, "fence": fence}
+        beside = {"release": "2", **candidate} if candidate else None
+        return self.order(do="point", release="1", candidate=beside, **route)
 
 
 @contextmanager

@@ -17,29 +17,8 @@ from build_executor.forwarder.__main__ import main
 from build_executor.forwarder.connection import announce_close
 from build_executor.forwarder.routes import Route, read_table, write_table
 from build_executor.targets.ports import is_free
-from tests.fakes.forwarder import running_forwarder, says, upstream
+from tests.fakes.forwarder import Admin, running_forwarder, says, upstream
 from tests.ports import free_port
-
-
-class Admin:
-    """Speaks the admin's language; one connection a command."""
-
-    def __init__(self, socket_path: Path) -> None:
-        self.path = socket_path
-
-    def ask(self, *lines: bytes) -> list[dict[str, Any]]:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(self.path))
-            connection.sendall(b"\n".join(lines) + b"\n")
-            with connection.makefile("rb") as answers:
-                return [json.loads(answers.readline()) for _ in lines]
-
-    def order(self, **command: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-        return self.ask(json.dumps(command).encode())[0]
-
-    def point(self, service: str, port: int, address: str, fence: int = 1) -> dict[str, Any]:
-        route = {"service": service, "port": port, "upstream": address, "fence": fence}
-        return self.order(do="point", release="1", **route)
 
 
 @pytest.fixture

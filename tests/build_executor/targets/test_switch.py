@@ -64,6 +64,7 @@ def test_a_route_stays_until_it_is_removed(
     switch.drain(shop.upstream, 1)
 
     assert switch.routes() == {"shop": shop}
+    assert switch.counts(shop.upstream) == Counts()
     assert supervisor.programs() == ["switch"]
 
     switch.remove("shop", 1)
@@ -112,7 +113,6 @@ def test_a_switch_that_ends_in_the_middle_is_an_error(
 # -- on another machine
 
 
-@pytest.mark.full
 def test_the_files_that_are_sent_elsewhere_are_all_that_it_needs(tmp_path: Path) -> None:
     for name, content in forwarder_files().items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
