@@ -53,11 +53,15 @@ class ReleaseImages:
         self.scope = scope
         self._engine, self._settings = engine, settings
 
+    def name(self, service: str, release_id: str) -> str:
+        """What the release's image is called, or would be."""
+        return f"build-executor/{self.scope}:{plain_name(service, release_id)}"
+
     def find(self, service: str, release_id: str) -> str | None:
         """The id of the release's image; None if there is none."""
         with self._engine.client() as client:
             try:
-                return str(client.images.get(self._tag(service, release_id)).id)
+                return str(client.images.get(self.name(service, release_id)).id)
             except ImageNotFound:
                 return None
 
@@ -78,7 +82,7 @@ class ReleaseImages:
     def remove(self, service: str, release_id: str) -> None:
         """Remove the release's image, and what no other image needs any more."""
         with self._engine.client() as client, contextlib.suppress(ImageNotFound):
-            client.images.remove(self._tag(service, release_id))
+            client.images.remove(self.name(service, release_id))
         self.prune()
 
     def prune(self) -> None:
@@ -91,21 +95,19 @@ class ReleaseImages:
                     with contextlib.suppress(APIError):  # somebody is building upon it
                         client.images.remove(image.tags[0] if image.tags else image.id)
 
-    def _build_on_dependencies(self, release: Release, source: Path) -> None:
+    def _build_on_dependencies(self, release: Release, source: Path, tries: int = _TRIES) -> None:
         """Another target of this engine may prune the dependencies before they are built upon."""
-        for attempt in range(1, _TRIES + 1):
-            dependencies = self._dependencies(source / "requirements.txt")
-            try:
-                self._build_release(release, source, dependencies)
-            except DeploymentFailed:
-                if attempt == _TRIES or self._exists(dependencies):
-                    raise
-            else:
-                return
+        dependencies = self._dependencies(source / "requirements.txt")
+        try:
+            self._build_release(release, source, dependencies)
+        except DeploymentFailed:
+            if tries == 1 or self._exists(dependencies):
+                raise
+            self._build_on_dependencies(release, source, tries - 1)
 
     def _build_release(self, release: Release, source: Path, dependencies: str) -> None:
         labels = {SERVICE: release.service, RELEASE: release.id, SCOPE: self.scope}
-        tag = self._tag(release.service, release.id)
+        tag = self.name(release.service, release.id)
         dockerfile = f"FROM {dependencies}\nADD app.tar /app/\nCMD {json.dumps(_serve())}\n"
         with tempfile.TemporaryFile() as app:
             _pack_source(source, app)
@@ -172,9 +174,6 @@ class ReleaseImages:
     def _exists(self, image: str) -> bool:
         with self._engine.client() as client:
             return any(found.id == image for found in client.images.list(all=True))
-
-    def _tag(self, service: str, release_id: str) -> str:
-        return f"build-executor/{self.scope}:{plain_name(service, release_id)}"
 
 
 def _dependencies_dockerfile(base: str) -> str:

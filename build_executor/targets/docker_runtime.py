@@ -91,14 +91,11 @@ class DockerRuntime:
                 _end(container)
 
     def _run(self, client: DockerClient, service: str, release_id: str) -> str:
-        image = self._images.find(service, release_id)
-        if image is None:
-            raise DeploymentFailed(f"{service} {release_id} has no image")
         data = self._store.shared(service, "data")
         identity = {SERVICE: service, RELEASE: release_id, SCOPE: self._images.scope}
         options = {
             "name": self._name(service, release_id),
-            "image": image,
+            "image": self._images.name(service, release_id),
             "user": self._lend(data),
             "environment": {"PORT": str(INNER_PORT), "RELEASE_ID": release_id, **_FOLDERS},
             "volumes": {str(data): {"bind": _FOLDERS["DATA_DIR"], "mode": "rw"}},
@@ -196,7 +193,5 @@ def _ending(container: Container) -> str:
 
 
 def _last_words(container: Container) -> str:
-    with contextlib.suppress(NotFound):
-        said: bytes = container.logs(tail=_LOG_LINES)
-        return said.decode(errors="replace").strip()
-    return ""
+    said: bytes = container.logs(tail=_LOG_LINES)
+    return said.decode(errors="replace").strip()

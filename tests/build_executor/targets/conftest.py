@@ -15,6 +15,7 @@ from build_executor.targets.production import production_shell, systemd_parts
 from build_executor.targets.shell import Login
 from tests.debian_image import debian_image
 from tests.docker_engine import remove_images
+from tests.fakes.docker import FakeEngine
 from tests.fakes.production import FakeShell
 from tests.fakes.release import Releases
 from tests.ports import free_port
@@ -64,6 +65,21 @@ def contained(docker_settings: Settings) -> Iterator[LocalTarget]:
     yield local_target(docker_settings, patience)
     local_supervisor_down(docker_settings)
     remove_images(docker_settings)
+
+
+@pytest.fixture(scope="module")
+def faintly_contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTarget]:
+    """The same on an engine of the tests."""
+    folder = tmp_path_factory.mktemp("faint")
+    with FakeEngine(folder / "docker.sock") as engine:
+        settings = Settings(
+            build_executor_home=folder / "home",
+            docker=True,
+            docker_host=engine.address,
+            docker_base_image="base:1",
+        )
+        yield local_target(settings, Patience(start=3, switch=3, drain=3, lock=0.2))
+        local_supervisor_down(settings)
 
 
 @pytest.fixture

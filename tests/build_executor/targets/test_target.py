@@ -15,6 +15,7 @@ from tests.ports import free_port
         "fake",
         "local",
         "remote",
+        "faintly_contained",
         pytest.param("contained", marks=pytest.mark.full),
         pytest.param("production", marks=pytest.mark.full),
     ]
