@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 CORPUS ?= ../shared/corpus
+SPEC ?= examples/payment-processor/SPEC.md
 
 export BUILD_EXECUTOR_HOME ?= $(CURDIR)/var
 export SPEC_ROOTS ?= $(CURDIR)
@@ -16,8 +17,8 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: up ## build examples/payment-processor into a running service and show it
-	@$(BIN)/python -m deployments.demo examples/payment-processor/SPEC.md
+demo: up ## build SPEC, examples/payment-processor by default, into a running service and show it
+	@$(BIN)/python -m deployments.demo $(SPEC)
 
 up: $(VENV)/installed ## start Prefect server, the workers and the adapter
 	@$(BIN)/python -m deployments.stack up

@@ -2,6 +2,7 @@
 
 python -m build_executor check SPEC.md [--json]     exit code 0 buildable, 2 refused
 python -m build_executor generate SPEC.md DIR
+python -m build_executor cost SPEC.md [--model M]   what Claude would cost; nobody is asked
 """
 
 import argparse
@@ -13,7 +14,9 @@ from pathlib import Path
 from build_executor.errors import BuildExecutorError, SpecRefused, SpecUnreadable
 from build_executor.generation import generate_code, generate_tests
 from build_executor.generators import GENERATORS, Attempt
+from build_executor.generators.claude.estimate import estimate
 from build_executor.models import Workspace
+from build_executor.settings import load
 from build_executor.spec.derivation import derive_contract
 from build_executor.spec.report import Compilability, as_json, refusal_report, report_on
 from build_executor.spec.source import read_source
@@ -51,7 +54,19 @@ def _parser() -> argparse.ArgumentParser:
     generating.add_argument("spec", type=Path)
     generating.add_argument("folder", type=Path)
     generating.set_defaults(run=_generate)
+    pricing = commands.add_parser("cost", help="say what Claude would cost, without asking it")
+    pricing.add_argument("spec", type=Path)
+    pricing.add_argument("--model", help="another one than CLAUDE_MODEL")
+    pricing.set_defaults(run=_cost)
     return parser
+
+
+def _cost(options: argparse.Namespace) -> int:
+    settings, text = load(), _text(options.spec)
+    model = options.model or settings.claude_model
+    found = estimate(derive_contract(text), text, model, settings.claude_prices)
+    sys.stdout.write(f"{found}\n")
+    return 0
 
 
 def _check(options: argparse.Namespace) -> int:

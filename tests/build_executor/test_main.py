@@ -104,3 +104,29 @@ def test_generate_does_not_write_over_somebody_elses_folder(
     assert main(["generate", str(spec), str(folder)]) == 1
     assert "not empty" in capsys.readouterr().err
     assert [path.name for path in folder.iterdir()] == ["precious.txt"]
+
+
+def test_cost_says_what_the_holes_are_going_to_cost(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cost", str(spec), "--model", "claude-sonnet-5-5"]) == 0
+
+    printed = capsys.readouterr().out
+    assert printed.startswith("1 function to write: POST /notes/{note_id}/frobnicate\n")
+    assert "if the first attempt is accepted" in printed
+
+
+def test_cost_of_a_model_without_a_price_is_not_known(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["cost", str(spec), "--model", "claude-of-next-year"])
+
+    assert "claude-of-next-year: no price is known" in capsys.readouterr().out
+
+
+def test_a_spec_without_holes_costs_nothing(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec.write_text(SPEC[: SPEC.index("### POST /notes/{note_id}/frob")])
+
+    main(["cost", str(spec)])
+
+    assert "the build costs nothing" in capsys.readouterr().out
