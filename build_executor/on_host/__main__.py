@@ -2,13 +2,15 @@
 
 The first line of stdin is a JSON object, the verb's arguments; a stream may follow. The last line
 that is printed is a JSON object: `{"ok": true, ...}`, or `{"ok": false, "kind": ..., "error": ...}`
-where `kind` is "locked" or "refused".
+where `kind` is "locked" or "refused". Empty lines are printed meanwhile, as signs of life.
 """
 
+import contextlib
 import errno
 import json
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -16,6 +18,8 @@ from build_executor.on_host import instances, ledger, releases, switch
 from build_executor.on_host.places import Locked, Places, Refused
 from build_executor.on_host.user_manager import Manager, UserManager
 from build_executor.ports import NoPort, PortBook
+
+_BEAT_SECONDS = 2.0
 
 Order = dict[str, Any]
 Answer = dict[str, Any]
@@ -133,12 +137,34 @@ def main(
 
     host = Host(Places(root), manager or UserManager(), stdin, say)
     try:
-        say(**_VERBS[verb](host, json.loads(stdin.readline())))
+        with _signs_of_life(stdout):
+            answered = _VERBS[verb](host, json.loads(stdin.readline()))
     except (Refused, NoPort, OSError) as error:
         kind = "locked" if isinstance(error, Locked) else "refused"
         answer(ok=False, kind=kind, error=_reason(error))
         return 1
+    say(**answered)
     return 0
+
+
+@contextlib.contextmanager
+def _signs_of_life(stdout: IO[bytes]) -> Iterator[None]:
+    """Whoever waits for us can tell a host that works from one that hangs."""
+    over = threading.Event()
+
+    def beat() -> None:
+        with contextlib.suppress(OSError):  # nobody waits any more
+            while not over.wait(_BEAT_SECONDS):
+                stdout.write(b"\n")
+                stdout.flush()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _reason(error: Exception) -> str:

@@ -27,7 +27,7 @@ from build_executor.targets.switch_process import forwarder_files
 
 _PACKAGE = Path(build_executor.__file__).parent
 _OLDEST_PYTHON = (3, 11)
-_SECONDS = 30.0
+_SECONDS = 15.0
 _SURVEY = """
 import json, os, platform, sys
 root, tools = sys.argv[1:]
@@ -112,7 +112,8 @@ class RemoteHost:
         """What the host answers; `stream` is sent after the arguments."""
         streams = () if stream is None else (stream,)
         said = self.shell.run(self._argv(verb), stdin=(_line(order), *streams), timeout=seconds)
-        return self._answer(verb, said.output.splitlines()[-1] if said.output else "", said.output)
+        lines = [line for line in said.output.splitlines() if line.strip()]
+        return self._answer(verb, lines[-1] if lines else "", said.output)
 
     @contextlib.contextmanager
     def locked(self, service: str, build_id: str, seconds: float) -> Iterator[tuple[Held, Any]]:

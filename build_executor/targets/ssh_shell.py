@@ -1,6 +1,7 @@
 """A host that is entered over SSH; it connects when first needed, and anew after a loss."""
 
 import contextlib
+import io
 import shlex
 import threading
 import time
@@ -19,6 +20,8 @@ _CHUNK = 64 * 1024  # paramiko copies what is left of a buffer at each packet
 _OUTPUT_LIMIT = 4 * 1024 * 1024
 _KILL_SECONDS = 5
 _MARGIN_SECONDS = 5.0
+_SILENCE_SECONDS = 15.0  # what works there gives a sign of life every two seconds
+_RETRY_SECONDS = 5.0
 _BEAT_SECONDS = 5.0
 _RELEASE_SECONDS = 5.0
 _MARKER = "__rc="
@@ -38,12 +41,12 @@ class SshShell:
         self, argv: tuple[str, ...], *, stdin: tuple[bytes | BinaryIO, ...] = (), timeout: float
     ) -> Said:
         """Run a command to its end; see `Shell`."""
-        seconds = timeout + _KILL_SECONDS + _MARGIN_SECONDS
+        deadline = time.monotonic() + timeout + _KILL_SECONDS + _MARGIN_SECONDS
         with self._losses_named(argv), contextlib.closing(self._link.open_session()) as channel:
-            channel.settimeout(seconds)
+            channel.settimeout(_SILENCE_SECONDS)
             channel.exec_command(_wrapped(argv, timeout))
             _feed(channel, stdin)
-            text = _read_all(channel, time.monotonic() + seconds)
+            text = _read_all(channel, deadline)
         return self._judged(argv, text, timeout)
 
     @contextlib.contextmanager
@@ -51,7 +54,7 @@ class SshShell:
         """Run a command for as long as the context lasts; see `Shell`."""
         with contextlib.closing(self._link.open_session()) as channel:
             with self._losses_named(argv):
-                channel.settimeout(_MARGIN_SECONDS)
+                channel.settimeout(_SILENCE_SECONDS)
                 channel.exec_command(f"exec {shlex.join(argv)}")
                 channel.sendall(stdin)
             held = HeldCommand(channel, self.name)
@@ -69,6 +72,7 @@ class SshShell:
         try:
             yield
         except (OSError, EOFError, paramiko.SSHException) as error:
+            self._link.close()  # a host that hangs is not waited for again and again
             raise self._lost(argv, str(error)) from error
 
     def _lost(self, argv: tuple[str, ...], reason: str) -> DeploymentFailed:
@@ -94,6 +98,7 @@ class _Link:
         self._login, self._credentials = login, credentials
         self._lock = threading.Lock()
         self._client: paramiko.SSHClient | None = None
+        self._failure: tuple[float, DeploymentFailed] | None = None
 
     def open_session(self) -> paramiko.Channel:
         """A channel for a command."""
@@ -134,11 +139,21 @@ class _Link:
             if transport is None or not transport.is_active():
                 if self._client is not None:
                     self._client.close()
-                self._client = connect(self._login, self._credentials)
+                self._client = self._connected()
                 transport = self._client.get_transport()
         if transport is None:
             raise EOFError("the connection was lost at once")
         return transport
+
+    def _connected(self) -> paramiko.SSHClient:
+        """Who goes back after a loss asks many things: they shall not all wait for a dead host."""
+        if self._failure is not None and time.monotonic() < self._failure[0] + _RETRY_SECONDS:
+            raise self._failure[1]
+        try:
+            return connect(self._login, self._credentials)
+        except DeploymentFailed as error:
+            self._failure = (time.monotonic(), error)
+            raise
 
 
 class HeldCommand:
@@ -152,17 +167,24 @@ class HeldCommand:
         self._thread.start()
 
     def line(self, seconds: float) -> str:
-        """The next line; "" at the end, DeploymentFailed if none comes in time."""
-        self._channel.settimeout(seconds)
+        """The next line that says something; "" at the end, DeploymentFailed if none comes."""
+        deadline = time.monotonic() + seconds
+        while not (line := self._next()).strip():
+            if not line or time.monotonic() > deadline:
+                return ""
+        return line.decode(errors="replace")
+
+    def _next(self) -> bytes:
+        self._channel.settimeout(_SILENCE_SECONDS)
         try:
             while b"\n" not in self._text:
                 if not (more := self._channel.recv(_CHUNK)):
-                    return ""
+                    return b""
                 self._text += more
         except OSError as error:
             raise DeploymentFailed(f"{self._host} does not answer: {error}") from error
         line, _, self._text = self._text.partition(b"\n")
-        return line.decode(errors="replace")
+        return line + b"\n"
 
     def is_alive(self) -> bool:
         """Whether it still runs, as far as can be known."""
@@ -192,13 +214,16 @@ def _wrapped(argv: tuple[str, ...], timeout: float) -> str:
 
 def _feed(channel: paramiko.Channel, stdin: tuple[bytes | BinaryIO, ...]) -> None:
     """Send all of it, or as much as is wanted: a command may refuse before it has read it all."""
-    with contextlib.suppress(OSError):
-        for part in stdin:
-            if isinstance(part, bytes):
-                channel.sendall(part)
-                continue
-            while chunk := part.read(_CHUNK):
+    for part in stdin:
+        stream = io.BytesIO(part) if isinstance(part, bytes) else part
+        while chunk := stream.read(_CHUNK):
+            try:
                 channel.sendall(chunk)
+            except TimeoutError:
+                raise
+            except OSError:
+                return  # it is closed: what it said tells why
+    with contextlib.suppress(OSError):
         channel.shutdown_write()
 
 
@@ -210,7 +235,8 @@ def _read_all(channel: paramiko.Channel, deadline: float) -> str:
         size += len(chunk)
         while size - len(parts[0]) > _OUTPUT_LIMIT:
             size -= len(parts.pop(0))
-        channel.settimeout(max(0.1, deadline - time.monotonic()))
+        if time.monotonic() > deadline:
+            raise TimeoutError("it does not end")
     return b"".join(parts).decode(errors="replace")
 
 
