@@ -25,7 +25,7 @@ from build_executor.claude_models import Price
 from build_executor.errors import InvalidSettings
 
 _SHORTEST_KEY = 32
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
+_ABSOLUTE_PATH = re.compile(r"/[A-Za-z0-9/._-]{1,80}")  # a unix socket's is at most 107
 _SHARES = range(1, 100)
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -95,6 +95,12 @@ class Settings(BaseSettings):
         default=8, ge=0, le=30, description="odd requests to a staged copy; 0: none"
     )
     keep_releases: int = Field(default=5, ge=2, description="proven releases kept per service")
+    keep_builds: int = Field(
+        default=500, ge=20, description="builds whose artifacts are kept, besides what is installed"
+    )
+    keep_days: int = Field(
+        default=30, ge=2, description="how long caches and logs are kept that nobody uses"
+    )
     guard_seconds: float = Field(
         default=10, ge=0, le=900, description="how long a new release is watched, the old one warm"
     )
@@ -177,12 +183,8 @@ class Settings(BaseSettings):
     @field_validator("production_root")
     @classmethod
     def _absolute_root(cls, value: PurePosixPath) -> PurePosixPath:
-        if (
-            not value.is_absolute()
-            or len(value.parts) == 1
-            or not _PLAIN_PATH.fullmatch(str(value))
-        ):
-            raise ValueError("must be an absolute path of letters, digits and `/._-`, and not `/`")
+        if not _ABSOLUTE_PATH.fullmatch(str(value)):
+            raise ValueError("must be an absolute path, short and of letters, digits and `/._-`")
         return value
 
     @field_validator("build_executor_home")
@@ -227,6 +229,11 @@ class Settings(BaseSettings):
     def specs(self) -> Path:
         """Submitted SPECs by their SHA-256."""
         return self.build_executor_home / "specs"
+
+    @property
+    def sources(self) -> Path:
+        """One folder a service: the functions that people may edit between two builds."""
+        return self.build_executor_home / "sources"
 
     @property
     def services(self) -> Path:
