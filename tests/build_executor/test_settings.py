@@ -127,3 +127,18 @@ def test_what_was_set_for_pip_counts_unless_uv_has_its_own(monkeypatch: pytest.M
         "UV_DEFAULT_INDEX": "https://pip.example/simple",
         "SSL_CERT_FILE": "/etc/uv.pem",
     }
+
+
+def test_canary_steps_are_growing_percentages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANARY_STEPS", "10,50")
+
+    assert load().canary_steps == (10, 50)
+    assert Settings(canary_steps=(5,)).canary_steps == (5,)
+
+
+@pytest.mark.parametrize("steps", ["50,10", "0", "100", "10,10", "ten"])
+def test_other_canary_steps_are_refused(monkeypatch: pytest.MonkeyPatch, steps: str) -> None:
+    monkeypatch.setenv("CANARY_STEPS", steps)
+
+    with pytest.raises(InvalidSettings, match="CANARY_STEPS"):
+        load()

@@ -1,5 +1,8 @@
 """A target of two hosts: both run the new release, or both run what they ran before."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from build_executor.deployment import Rollout, deploy, roll_back
@@ -15,7 +18,7 @@ from tests.deploying import (
     passes,
     verified,
 )
-from tests.fakes.target import FakeTarget
+from tests.fakes.target import FakeLedger, FakeTarget
 
 
 @pytest.fixture
@@ -89,6 +92,20 @@ def test_a_second_deployer_is_refused_if_one_host_is_being_deployed_to(
 ) -> None:
     with two.locked(SHOP, "build-9"), pytest.raises(DeployLocked, match="build-9"):
         bring("1", one, two)
+
+    assert_nothing(one)
+
+
+def test_a_lock_that_cannot_be_opened_is_a_failed_deployment(one: FakeTarget) -> None:
+    class FullDisk(FakeTarget):
+        @contextmanager
+        def locked(self, service: str, build_id: str) -> Iterator[FakeLedger]:
+            with super().locked(service, build_id) as ledger:
+                raise OSError(28, "No space left on device")
+                yield ledger
+
+    with pytest.raises(DeploymentFailed, match=r"cannot lock shop on two: .*No space left"):
+        bring("1", one, FullDisk("two"))
 
     assert_nothing(one)
 
@@ -188,6 +205,45 @@ def test_a_host_whose_bad_release_died_stays_where_it_was_moved(
     reports = roll_back(SHOP, "build-2", [one, two])
 
     assert [report.live_release for report in reports] == ["1", "2"]
+
+
+def test_a_host_that_is_lost_while_it_goes_back_does_not_hold_up_the_other_one(
+    one: FakeTarget,
+) -> None:
+    class Lost(FakeTarget):
+        def switch(self, service: str, release_id: str, port: int) -> str:
+            self.is_cut_off = release_id == "1" and self.routes != {}
+            return super().switch(service, release_id, port)
+
+    two = Lost("two")
+    live(one, two, releases=("1", "2"))
+
+    reports = roll_back(SHOP, "build-2", [one, two])
+
+    assert [report.rollback_status for report in reports] == ["success", "failed"]
+    assert "two cannot be reached" in reports[1].detail
+    assert_only("1", one)
+
+
+def test_a_roll_back_that_lost_its_lock_goes_no_further(one: FakeTarget) -> None:
+    class Overtaken(FakeTarget):
+        @contextmanager
+        def step(self, what: str) -> Iterator[None]:
+            if what == "record 1/None":
+                raise DeployLocked("somebody else has taken over")
+            with super().step(what):
+                yield
+
+    two = Overtaken("two")
+    live(one, releases=("1", "2"))
+    two.states, two.ports = dict(one.states), dict(one.ports)
+    two.installed, two.running = set(one.installed), set(one.running)
+    two.routes = dict(one.routes)
+
+    with pytest.raises(DeployLocked, match="somebody else has taken over"):
+        roll_back(SHOP, "build-2", [two])
+
+    assert two.holders == {}
 
 
 def test_a_roll_back_brings_proof_from_every_host(one: FakeTarget, two: FakeTarget) -> None:

@@ -45,6 +45,7 @@ class FakeTarget:
     mute: set[str] = field(default_factory=set)
     tallies: dict[tuple[str, str], Counts] = field(default_factory=dict)
 
+    asked: int = 0
     did: list[str] = field(default_factory=list)
     states: dict[str, ServiceState] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
@@ -117,9 +118,19 @@ class FakeTarget:
 
     def answering(self, url: str) -> str | None:
         private = {f"http://127.0.0.1/{service}/{id_}": id_ for service, id_ in self.running}
-        public = {f"http://127.0.0.1:{self.ports[name]}": id_ for name, id_ in self.routes.items()}
-        found = {**private, **public}.get(url)
+        public = {f"http://127.0.0.1:{self.ports[name]}": name for name in self.routes}
+        found = self._met(public[url]) if url in public else private.get(url)
         return None if self.is_cut_off or found in self.crashed | self.mute else found
+
+    def _met(self, service: str) -> str:
+        """Who answers the next user of the public address; it is counted."""
+        self.asked += 1
+        candidate, share = self.offered.get(service, ("", 0))
+        found = candidate if self.asked * 37 % 100 < share else self.routes[service]
+        tally = self.counts(service, found)
+        more = {"answered": tally.answered + 1}
+        self.tallies[service, found] = tally.model_copy(update=more)
+        return found
 
     def complaint(self, service: str, release_id: str) -> str | None:
         self._reach()

@@ -1,10 +1,12 @@
 import itertools
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from build_executor.errors import DeploymentFailed
+from build_executor.targets import availability
 from build_executor.targets.availability import Watch
 from build_executor.targets.probing import await_release, release_at
 from tests.fakes.forwarder import Conversation, upstream
@@ -82,3 +84,14 @@ def test_what_failed_before_anything_answered_was_nobodys_loss() -> None:
 
     assert (seen.requests, seen.failed, seen.p99_ms) == (0, 0, 0)
     assert watch.silence() > 0
+
+
+def test_a_watch_does_not_wait_for_what_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(availability, "_NOT_ASKED_SECONDS", 0.01)
+    hangs = threading.Event()
+
+    with Watch(lambda: "1" if hangs.wait(30) else None) as watch:
+        seen = watch.close()
+        hangs.set()
+
+    assert seen.requests == 0

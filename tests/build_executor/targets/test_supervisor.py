@@ -67,6 +67,14 @@ def test_a_program_is_kept_running_until_it_is_forgotten(
     assert supervisor.definition(shop.name) is None
 
 
+def test_a_program_has_a_process_as_long_as_it_runs(supervisor: Supervisor, tmp_path: Path) -> None:
+    assert supervisor.pid("shop@1.0.0-abc") == 0
+
+    started = up(supervisor, program(tmp_path))
+
+    assert supervisor.pid("shop@1.0.0-abc") in {process.pid for process in started}
+
+
 def test_a_program_that_is_configured_otherwise_is_replaced(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:

@@ -127,3 +127,74 @@ def test_an_archived_release_is_gone(target: Target, release: Release) -> None:
 
     with pytest.raises(DeploymentFailed):
         target.start(release.service, release.id)
+
+
+def test_a_candidate_has_its_share_until_it_is_withdrawn(
+    target: Target, releases: Releases
+) -> None:
+    first, second = releases.build("1.0.0").release, releases.build("2.0.0").release
+    port = target.reserve_port(first.service, first.port)
+    for release in (first, second):
+        target.install(release)
+        target.start(release.service, release.id)
+    url = target.switch(first.service, first.id, port)
+
+    target.offer(second.service, second.id, port, 50)
+    assert {target.answering(url) for _ in range(60)} == {first.id, second.id}
+
+    target.withdraw(first.service)
+    target.withdraw(first.service)
+    assert {target.answering(url) for _ in range(60)} == {first.id}
+
+
+def test_an_archived_candidate_has_no_share_any_more(target: Target, releases: Releases) -> None:
+    first, second = releases.build("1.0.0").release, releases.build("2.0.0").release
+    port = target.reserve_port(first.service, first.port)
+    for release in (first, second):
+        target.install(release)
+        target.start(release.service, release.id)
+    url = target.switch(first.service, first.id, port)
+    target.offer(second.service, second.id, port, 50)
+
+    target.archive(second.service, second.id)
+
+    assert {target.answering(url) for _ in range(60)} == {first.id}
+
+
+def test_there_is_no_share_of_a_port_where_nothing_is_live(
+    target: Target, release: Release
+) -> None:
+    target.install(release)
+    target.start(release.service, release.id)
+
+    with pytest.raises(DeploymentFailed):
+        target.offer(release.service, release.id, free_port(), 50)
+
+
+def test_what_the_switch_sends_to_a_release_is_counted(target: Target, release: Release) -> None:
+    port = target.reserve_port(release.service, release.port)
+    target.install(release)
+    target.start(release.service, release.id)
+    url = target.switch(release.service, release.id, port)
+    before = target.counts(release.service, release.id)
+
+    for _ in range(10):
+        target.answering(url)
+
+    after = target.counts(release.service, release.id)
+    assert after.answered >= before.answered + 10
+    assert after.failed == before.failed
+
+
+def test_a_release_that_runs_gives_no_reason_to_complain(target: Target, release: Release) -> None:
+    target.install(release)
+    target.start(release.service, release.id)
+    assert target.complaint(release.service, release.id) is None
+
+    target.stop(release.service, release.id)
+
+    assert target.complaint(release.service, release.id)
+
+
+def test_nothing_was_sent_to_a_release_that_never_ran(target: Target, release: Release) -> None:
+    assert target.counts(release.service, release.id).answered == 0
