@@ -36,6 +36,7 @@ def provide_environment(requirements: Path, environment: Path, settings: Setting
     _refuse_unlocked(requirements)
     prepared = prepared_environment(requirements, settings)
     output = "" if prepared.is_dir() else _prepare(requirements, prepared, settings)
+    os.utime(prepared)  # it is used now, and kept
     if environment.exists():
         shutil.rmtree(environment)
     shutil.copytree(prepared, environment, symlinks=True)
@@ -125,7 +126,10 @@ def uv(arguments: tuple[str | Path, ...], settings: Settings) -> str:
     It runs from `/`, so that no configuration file of a generated source is found.
     """
     program = Path(sysconfig.get_path("scripts")) / "uv"
-    cache = {"UV_CACHE_DIR": str(settings.cache / "uv"), "UV_NO_PROGRESS": "1"}
+    kept = settings.cache / "uv"
+    kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.utime(kept)
+    cache = {"UV_CACHE_DIR": str(kept), "UV_NO_PROGRESS": "1"}
     return command.run(
         [str(program), *map(str, arguments)],
         timeout=_INSTALL_SECONDS,

@@ -25,9 +25,14 @@ def this_process() -> Owner:
 
 def is_alive(owner: Owner) -> bool:
     """Whether the owner still runs; one on another host cannot be judged and counts as alive."""
-    if owner.host != socket.gethostname():
+    if not is_of_this_host(owner):
         return True
     return owner.boot_id == _boot_id() and start_ticks(owner.pid) == owner.start_ticks
+
+
+def is_of_this_host(owner: Owner) -> bool:
+    """Whether it can be judged here."""
+    return owner.host == socket.gethostname()
 
 
 def start_ticks(pid: int) -> int | None:

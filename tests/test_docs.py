@@ -17,7 +17,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_every_setting_is_in_the_readme(name: str) -> None:
     field = Settings.model_fields[name]
 
-    row = next((line for line in README.splitlines() if f"`{name.upper()}`" in line), "")
+    start = f"| `{name.upper()}` |"
+    row = next((line for line in README.splitlines() if line.startswith(start)), "")
 
     assert str(field.description) in row
 

@@ -8,6 +8,7 @@ belongs to one version of Python; it is compiled where the packages are put.
 import gzip
 import hashlib
 import logging
+import os
 import secrets
 import shutil
 import sys
@@ -58,6 +59,7 @@ def vendored_dependencies(
     kept = settings.cache / "dependencies" / key
     if not kept.is_dir():
         _make(requirements, platform, kept, settings)
+    os.utime(kept)  # it is used now, and kept
     digest = (kept / _DIGEST).read_text()
     return Dependencies(key=key, folder=kept / _PACKAGES, archive=kept / _ARCHIVE, digest=digest)
 
