@@ -28,7 +28,8 @@ WEIGHTS = {
 }
 _FAILED = frozenset({StateType.FAILED, StateType.CRASHED, StateType.CANCELLED})
 _ATTEMPT = re.compile(r"attempt (\d+)")
-_PREPARATION = "code_generation: contract"  # the phase's first task; more always follows
+# What comes before the code itself (contract, holes, outcome); the phase always goes on after it.
+_PREPARATION = re.compile(r"code_generation: (?!attempt)")
 _PHASES_OF = {
     ErrorState.CODE_GENERATION: (Phase.CODE_GENERATION, Phase.TEST_GENERATION),
     ErrorState.BUILD: (Phase.BUILD,),
@@ -141,12 +142,12 @@ class _View:
 
     def _state(self, last: TaskRun) -> PhaseState:
         succeeded = _is(last, frozenset({StateType.COMPLETED}))
+        prepared_only = _PREPARATION.match(last.name) is not None
         if self._run.state.type is StateType.COMPLETED:
             return PhaseState.COMPLETED
         if self._run.state.type in _FAILED:
-            prepared_only = last.name == _PREPARATION
             return PhaseState.COMPLETED if succeeded and not prepared_only else PhaseState.FAILED
-        if succeeded and last.name != _PREPARATION:
+        if succeeded and not prepared_only:
             return PhaseState.COMPLETED
         return PhaseState.RUNNING  # a failed attempt, while the build goes on, is followed by one
 

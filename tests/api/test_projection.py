@@ -124,10 +124,11 @@ def test_a_running_phase_shows_the_progress_that_the_build_reported() -> None:
     assert built.phases[Phase.TEST_GENERATION].status is PhaseState.PENDING
 
 
-def test_code_generation_is_not_over_when_only_the_contract_is_read() -> None:
-    read = task("code_generation: contract", StateType.COMPLETED)
+@pytest.mark.parametrize("part", ["contract", "holes", "holes, attempt 2", "outcome"])
+def test_code_generation_is_not_over_before_the_code_is_written(part: str) -> None:
+    prepared = task(f"code_generation: {part}", StateType.COMPLETED)
 
-    built = job(run(StateType.RUNNING), read)
+    built = job(run(StateType.RUNNING), prepared)
 
     assert built.phases[Phase.CODE_GENERATION].status is PhaseState.RUNNING
 
