@@ -14,6 +14,8 @@ from build_executor.models import Value
 
 BUILD_RECORD = "build.json"
 CONTRACT = "contract.json"
+GENERATION_REPORT = "generation.json"
+HAND_EDITS = "hand-edits.diff"
 COMPILABILITY_REPORT = "check.json"
 SPEC = "SPEC.md"
 PROGRESS = "progress.json"

@@ -63,6 +63,7 @@ class ApprovalMode(StrEnum):
 class Checkpoint(StrEnum):
     """A place where a build may wait for an approval."""
 
+    HAND_EDITS = "hand_edits"
     AFTER_GENERATION = "after_generation"
     BEFORE_DEPLOYMENT = "before_deployment"
     BREAKING_CHANGE = "breaking_change"
@@ -70,10 +71,11 @@ class Checkpoint(StrEnum):
 
 _WAITS_AT: dict[ApprovalMode, frozenset[Checkpoint]] = {
     # Reached only with a breaking change; the other modes show it before the deployment.
-    ApprovalMode.AUTO: frozenset({Checkpoint.BREAKING_CHANGE}),
-    ApprovalMode.FINAL: frozenset({Checkpoint.BEFORE_DEPLOYMENT}),
+    # HAND_EDITS is reached only where a person's edit does not fit any more, in every mode.
+    ApprovalMode.AUTO: frozenset({Checkpoint.HAND_EDITS, Checkpoint.BREAKING_CHANGE}),
+    ApprovalMode.FINAL: frozenset({Checkpoint.HAND_EDITS, Checkpoint.BEFORE_DEPLOYMENT}),
     ApprovalMode.CHECKPOINTS: frozenset(
-        {Checkpoint.AFTER_GENERATION, Checkpoint.BEFORE_DEPLOYMENT}
+        {Checkpoint.HAND_EDITS, Checkpoint.AFTER_GENERATION, Checkpoint.BEFORE_DEPLOYMENT}
     ),
 }
 

@@ -59,7 +59,7 @@ def pack(source: Path, archive: Path) -> str:
         gzip.GzipFile(fileobj=content, mode="wb", mtime=0, filename="") as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for path in sorted(_files(source)):
+        for path in sorted(source_files(source)):
             tar.addfile(_entry(source, path), io.BytesIO(path.read_bytes()))
     write_atomically(archive, content.getvalue())
     return hashlib.sha256(content.getvalue()).hexdigest()
@@ -76,17 +76,18 @@ def unpack(archive: Path, folder: Path) -> Path:
     return folder
 
 
-def _folder(build_id: str, settings: Settings) -> Path:
-    if not _BUILD_ID.fullmatch(build_id):
-        raise ValueError(f"not a build id: {build_id}")
-    return settings.builds / build_id
-
-
-def _files(source: Path) -> Iterator[Path]:
+def source_files(source: Path) -> Iterator[Path]:
+    """The files that an archive holds: no caches, environments, databases or links."""
     for folder, subfolders, names in os.walk(source):  # does not descend into links
         subfolders[:] = [name for name in subfolders if name not in _NOT_PACKED]
         paths = (Path(folder, name) for name in names)
         yield from (path for path in paths if _is_packed(path))
+
+
+def _folder(build_id: str, settings: Settings) -> Path:
+    if not _BUILD_ID.fullmatch(build_id):
+        raise ValueError(f"not a build id: {build_id}")
+    return settings.builds / build_id
 
 
 def _is_packed(path: Path) -> bool:

@@ -9,11 +9,10 @@ from prefect import State, flow, runtime
 from prefect.states import Failed
 
 from build_executor.comparison import refuse_unseen
-from build_executor.errors import BuildFailed, GenerationFailed, PhaseFailed
+from build_executor.errors import BuildFailed, PhaseFailed
 from build_executor.models import (
     BuildRequest,
     Deployment,
-    Finding,
     Release,
     VerifiedRelease,
     Workspace,
@@ -22,6 +21,7 @@ from build_executor.phases import Checkpoint, Phase
 from build_executor.rollback import Cause
 from build_executor.spec.contract import Contract
 from flows.checkpoints import checkpoint
+from flows.generation import generate
 from flows.progress import phase, progress_kept_in
 from tasks import wiring
 from tasks.build_release import build_release, fix_build
@@ -30,14 +30,12 @@ from tasks.clean_up import clean_up
 from tasks.compare_with_live import compare_with_live
 from tasks.deploy_release import deploy_release, prove_deployments
 from tasks.evidence import contract_evidence, release_evidence
-from tasks.generate_code import generate_code, generate_tests
-from tasks.read_contract import read_contract
+from tasks.fill_holes import keep_source
 from tasks.register_deployment import register_deployment
-from tasks.reports import publish_changes, publish_checks, publish_contract, publish_result
+from tasks.reports import publish_changes, publish_checks, publish_result
 from tasks.roll_back import roll_back
 from tasks.verify_release import verify_release
 
-GENERATION_ATTEMPTS = 3
 BUILD_FIXES = 2
 
 
@@ -52,11 +50,12 @@ def build_service(request: BuildRequest, spec_digest: str | None = None) -> Stat
     wiring.open_build(build_id, request)
     with progress_kept_in(wiring.progress_file(build_id)):
         try:
-            contract, workspace = generate(build_id, request, spec_digest)
+            derived, contract, workspace = generate(build_id, request, spec_digest)
             ask(Checkpoint.AFTER_GENERATION, request, contract_evidence(contract))
             verified = build_and_verify(contract, workspace)
             agree_on_changes(verified, contract, request)
             go_live(verified, contract, request)
+            keep_source(build_id, derived, return_state=True)
         except BaseException as error:
             roll_back(build_id, _cause(error), return_state=True)
             if isinstance(error, PhaseFailed):
@@ -71,19 +70,6 @@ def _cause(error: BaseException) -> Cause:
     if isinstance(error, PhaseFailed):
         return Cause(phase=error.state.removeprefix("failed_"), reason=str(error))
     return Cause(reason=f"{type(error).__name__}: {error}")
-
-
-def generate(
-    build_id: str, request: BuildRequest, spec_digest: str | None
-) -> tuple[Contract, Workspace]:
-    """Phases 1 and 2: the frozen contract, and a workspace with code and tests."""
-    with phase(Phase.CODE_GENERATION):
-        contract = read_contract(build_id, request.spec_path, spec_digest)
-        workspace = _generated_code(build_id, contract)
-    with phase(Phase.TEST_GENERATION):
-        generate_tests(contract, workspace)
-    publish_contract(contract, return_state=True)
-    return contract, workspace
 
 
 def build_and_verify(contract: Contract, workspace: Workspace) -> VerifiedRelease:
@@ -140,16 +126,6 @@ def _prove(deployments: tuple[Deployment, ...], target: str) -> None:
     prove_deployments(deployments, target)
     for deployment, report in zip(deployments, reports, strict=True):
         publish_result(deployment, report, return_state=True)
-
-
-def _generated_code(build_id: str, contract: Contract) -> Workspace:
-    findings: tuple[Finding, ...] = ()
-    for attempt in range(1, GENERATION_ATTEMPTS):
-        try:
-            return generate_code(build_id, contract, attempt, findings)
-        except GenerationFailed as error:
-            findings = error.findings
-    return generate_code(build_id, contract, GENERATION_ATTEMPTS, findings)
 
 
 def _built_release(contract: Contract, workspace: Workspace) -> Release:

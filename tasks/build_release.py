@@ -3,7 +3,7 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from build_executor import building
+from build_executor import building, frozen
 from build_executor.models import Finding, Release, Workspace
 from build_executor.phases import Phase
 from build_executor.spec.contract import Contract
@@ -18,7 +18,9 @@ from tasks import wiring
 )
 def build_release(workspace: Workspace, contract: Contract, attempt: int) -> Release:  # noqa: ARG001 - names the task run
     """A release that passed its own tests; BuildFailed with findings otherwise."""
-    return building.build_release(workspace, contract, wiring.sandbox(), wiring.settings())
+    frozen.restore_frozen(workspace)
+    sandbox = wiring.sandbox(workspace)
+    return building.build_release(workspace, contract, sandbox, wiring.settings())
 
 
 @task(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from build_executor.comparison import Comparison, Compatibility
+from build_executor.generators.filling import Author, Filling
 from build_executor.models import VerifiedRelease
 from build_executor.spec.contract import Contract
 from build_executor.spending import BuildCost, Sum
@@ -70,6 +71,29 @@ def _fenced(language: str, text: str) -> str:
     longest = max((len(found) for found in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"
+
+
+def generation_evidence(filling: Filling) -> str:
+    """What became of the holes: who wrote what, in which attempt, and why the others stay open."""
+    told = {one.name: str(one) for one in filling.rejected}
+    told |= {one.name: str(one) for one in filling.written}
+    head = "every rule applied: there was no hole" if not filling.holes else str(filling.ended)
+    parts = [f"{head}; contract {filling.contract_digest[:12]}"]
+    if filling.holes:
+        rows = (
+            (label, "written" if name in filling.functions else "501", told.get(name, "not asked"))
+            for name, label in filling.holes.items()
+        )
+        parts.append(_table(("operation", "state", "why"), rows))
+    by_hand = [one.name for one in filling.written if one.author is Author.PERSON]
+    if by_hand:
+        parts.append(f"Edited by hand: {', '.join(f'`{name}`' for name in by_hand)}")
+    if filling.tests:
+        rows = ((test.path, "counts" if test.kept else "", test.reason) for test in filling.tests)
+        parts.append(_table(("extra tests", "", "why"), rows))
+    parts += [f"- refused: {_cell(finding)}" for finding in filling.refused]
+    versions = ", ".join(f"{name} {version}" for name, version in filling.prompts.items())
+    return "\n\n".join([*parts, f"Prompts: {versions}"])
 
 
 def cost_evidence(cost: BuildCost) -> str:

@@ -3,7 +3,7 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from build_executor import generation
+from build_executor import frozen, generation
 from build_executor.generators import Attempt
 from build_executor.models import Finding, Workspace
 from build_executor.phases import Phase
@@ -24,7 +24,7 @@ def generate_code(
     """A workspace with the service's code; GenerationFailed with findings if a gate rejects it."""
     workspace = open_workspace(build_id, contract.service, wiring.settings())
     told = Attempt(number=attempt, findings=findings)
-    return generation.generate_code(contract, workspace, wiring.generator(), told)
+    return generation.generate_code(contract, workspace, wiring.generator(workspace), told)
 
 
 @task(
@@ -35,5 +35,8 @@ def generate_code(
     retries=1,
 )
 def generate_tests(contract: Contract, workspace: Workspace) -> Workspace:
-    """The same workspace with the tests that follow from the contract."""
-    return generation.generate_tests(contract, workspace, wiring.generator(), Attempt(number=1))
+    """The same workspace with the tests that follow from the contract, frozen from now on."""
+    generator = wiring.generator(workspace)
+    generation.generate_tests(contract, workspace, generator, Attempt(number=1))
+    frozen.freeze(workspace)
+    return workspace

@@ -4,11 +4,19 @@ from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from build_executor.artifacts import GENERATION_REPORT
 from build_executor.comparison import Compatibility
+from build_executor.generators.filling import Filling
 from build_executor.models import Check, Deployment, HealthReport, VerifiedRelease
 from build_executor.spec.contract import Contract
 from build_executor.spending import BuildCost
-from tasks.evidence import compatibility_evidence, contract_evidence, cost_evidence
+from tasks import wiring
+from tasks.evidence import (
+    compatibility_evidence,
+    contract_evidence,
+    cost_evidence,
+    generation_evidence,
+)
 
 
 @task(name="report: contract", task_run_name="report: contract", cache_policy=NO_CACHE)
@@ -19,6 +27,18 @@ def publish_contract(contract: Contract) -> None:
         markdown=contract_evidence(contract),
         description=f"{contract.service} {contract.version}: what the SPEC demands",
     )
+
+
+@task(name="report: generation", task_run_name="report: generation", cache_policy=NO_CACHE)
+def publish_generation(build_id: str, contract: Contract) -> None:
+    """A page in Prefect's UI: who wrote what no rule implements."""
+    filling = wiring.store().read_value(build_id, GENERATION_REPORT, Filling)
+    if filling is not None and (filling.holes or filling.written):
+        create_markdown_artifact(
+            key=f"generation-{contract.service}",
+            markdown=generation_evidence(filling),
+            description=f"{contract.service} {contract.version}: what became of its holes",
+        )
 
 
 @task(name="report: checks", task_run_name="report: checks", cache_policy=NO_CACHE)

@@ -7,6 +7,7 @@ from build_executor import artifacts, verification
 from build_executor.models import Release, VerifiedRelease
 from build_executor.phases import Phase
 from build_executor.spec.contract import Contract
+from build_executor.workspace import open_workspace
 from tasks import wiring
 
 
@@ -18,6 +19,8 @@ from tasks import wiring
 )
 def verify_release(release: Release, contract: Contract) -> VerifiedRelease:
     """The release with the checks it passed; VerificationFailed with findings otherwise."""
-    verified = verification.verify_release(release, contract, wiring.sandbox(), wiring.settings())
+    workspace = open_workspace(release.build_id, release.service, wiring.settings())
+    sandbox = wiring.sandbox(workspace)
+    verified = verification.verify_release(release, contract, sandbox, wiring.settings())
     wiring.store().write_value(release.build_id, artifacts.VERIFICATION_REPORT, verified)
     return verified

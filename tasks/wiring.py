@@ -12,14 +12,19 @@ from build_executor.artifacts import ArtifactStore
 from build_executor.deployment import Gate, LiveService, Rollout
 from build_executor.errors import InvalidSettings
 from build_executor.generators import GENERATORS, Generator
+from build_executor.generators.claude.asking import open_claude
+from build_executor.generators.claude.earlier_work import Order
+from build_executor.generators.filling import Filled, read_filling
+from build_executor.generators.model import Model
 from build_executor.mesh.messages import BuildEvent, notify_sovereign_factory
 from build_executor.mesh.registry import Registry, open_registry
-from build_executor.models import BuildRecord, BuildRequest, Check
+from build_executor.models import BuildRecord, BuildRequest, Check, Workspace
 from build_executor.sandbox import Sandbox, open_sandbox
 from build_executor.settings import Settings
 from build_executor.spec.contract import Contract
 from build_executor.targets import Target, open_targets
 from build_executor.verification import live_checks
+from build_executor.workspace import open_workspace
 
 _GENERATOR = "compiler"
 
@@ -52,14 +57,32 @@ def prepare_logs() -> None:
     logging.getLogger("build_executor").setLevel(logging.INFO)
 
 
-def generator() -> Generator:
-    """Who writes the code."""
-    return GENERATORS[_GENERATOR]
+def generator(workspace: Workspace) -> Generator:
+    """Who writes the code: the compiler, and whoever filled its holes."""
+    filling, compiler = read_filling(workspace), GENERATORS[_GENERATOR]
+    return compiler if filling is None else Filled(filling, compiler)
 
 
-def sandbox() -> Sandbox:
-    """Where generated code runs before it is trusted."""
-    return open_sandbox(settings(), trusted=generator().trusted)
+def has_model() -> bool:
+    """Whether there is a model to ask for what the compiler cannot write."""
+    return settings().anthropic_api_key is not None
+
+
+def model(build_id: str) -> Model:
+    """The model that fills holes, on this build's account."""
+    return open_claude(settings(), build_id)
+
+
+def order(build_id: str, contract: Contract) -> Order:
+    """What of a contract is to be filled, with the words of its SPEC."""
+    spec = store().path(build_id, artifacts.SPEC).read_text()
+    workspace = open_workspace(build_id, contract.service, settings())
+    return Order(contract, spec, workspace, settings())
+
+
+def sandbox(workspace: Workspace) -> Sandbox:
+    """Where the build's code runs before it is trusted; a model's only where it is confined."""
+    return open_sandbox(settings(), trusted=generator(workspace).trusted)
 
 
 def requested_targets(request: BuildRequest) -> list[str]:

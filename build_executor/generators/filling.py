@@ -12,8 +12,8 @@ from pydantic import Field, ValidationError
 
 from build_executor.files import write_atomically
 from build_executor.generators.compiler import Compiler
-from build_executor.generators.protocol import Attempt
-from build_executor.generators.splice import spliced
+from build_executor.generators.protocol import Attempt, Generator
+from build_executor.generators.splice import spliced, with_imports
 from build_executor.models import Finding, Usage, Value, Workspace
 from build_executor.spec.contract import Contract
 from build_executor.spec.holes import settle
@@ -35,13 +35,15 @@ class Written(Value):
     name: str
     text: str
     author: Author
-    model: str | None = None
+    model: str | None = Field(default=None, description="None: no model had a part in it")
     attempt: int | None = Field(default=None, description="None: an earlier build's")
 
     def __str__(self) -> str:
         """For the reader of the contract."""
+        if self.author is Author.PERSON:
+            return "written by hand" if self.model is None else f"by {self.model}, edited by hand"
         how = "kept from an earlier build" if self.attempt is None else f"attempt {self.attempt}"
-        return f"written by {self.model or self.author.value} ({how}); the contract's tests pass"
+        return f"written by {self.model} ({how}); the contract's tests pass"
 
 
 class Rejected(Value):
@@ -91,7 +93,9 @@ class Filling(Value):
     prompts: Mapping[str, int] = Field(default_factory=dict, description="prompt -> version")
     written: tuple[Written, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+    helpers: tuple[str, ...] = Field(default=(), description="imports and values of a person")
     tests: tuple[ExtraTest, ...] = ()
+    seen: str | None = Field(default=None, description="digest of the file that people edit")
     refused: tuple[Finding, ...] = Field(default=(), description="writes that nobody asked for")
     attempts: tuple[AttemptReport, ...] = ()
     ended: str | None = None
@@ -114,8 +118,7 @@ class Filling(Value):
     @property
     def trusted(self) -> bool:
         """Whether no model wrote any of what is in the service."""
-        by_claude = any(written.author is Author.CLAUDE for written in self.written)
-        return not by_claude and not self.extra_files
+        return not any(written.model for written in self.written) and not self.extra_files
 
     def settled(self, contract: Contract) -> Contract:
         """The contract that the service can be held to."""
@@ -127,19 +130,21 @@ class Filling(Value):
 class Filled:
     """A generator: what the compiler writes, with the functions and tests that others wrote."""
 
-    def __init__(self, filling: Filling) -> None:
-        self._filling, self._compiler = filling, Compiler()
+    def __init__(self, filling: Filling, compiler: Generator | None = None) -> None:
+        self._filling, self._compiler = filling, compiler or Compiler()
 
     @property
     def trusted(self) -> bool:
         """Whether its code may run without isolation."""
-        return self._filling.trusted
+        return self._filling.trusted and self._compiler.trusted
 
     def generate_code(self, contract: Contract, attempt: Attempt) -> Mapping[str, str]:
         """The service, its written functions in their places."""
         files = dict(self._compiler.generate_code(contract, attempt))
         if self._filling.functions:
             files[_LOGIC] = spliced(files[_LOGIC], self._filling.functions)
+        if self._filling.helpers:
+            files[_LOGIC] = with_imports(files[_LOGIC], [*self._filling.helpers])
         return files
 
     def generate_tests(self, contract: Contract, attempt: Attempt) -> Mapping[str, str]:

@@ -3,15 +3,15 @@ import pytest
 from build_executor.phases import ApprovalMode, Checkpoint, Phase, needs_approval
 
 AFTER, BEFORE = Checkpoint.AFTER_GENERATION, Checkpoint.BEFORE_DEPLOYMENT
-BREAKING = Checkpoint.BREAKING_CHANGE
+BREAKING, EDITS = Checkpoint.BREAKING_CHANGE, Checkpoint.HAND_EDITS
 
 
 @pytest.mark.parametrize(
     ("mode", "checkpoints"),
     [
-        (ApprovalMode.AUTO, [BREAKING]),
-        (ApprovalMode.FINAL, [BEFORE]),
-        (ApprovalMode.CHECKPOINTS, [AFTER, BEFORE]),
+        (ApprovalMode.AUTO, [EDITS, BREAKING]),
+        (ApprovalMode.FINAL, [EDITS, BEFORE]),
+        (ApprovalMode.CHECKPOINTS, [EDITS, AFTER, BEFORE]),
     ],
 )
 def test_the_mode_decides_where_a_build_waits(

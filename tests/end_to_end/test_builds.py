@@ -26,19 +26,17 @@ if "shared" in os.environ.get("DATA_DIR", ""):
 """
 BROKEN_BUSINESS_WHEN_LIVE = """
 import os
-from starlette.responses import JSONResponse
 if "shared" in os.environ.get("DATA_DIR", ""):
-    @app.middleware("http")
-    async def sabotage(request, call_next):
-        if request.url.path.startswith("/notes"):
-            return JSONResponse({"detail": "sabotaged by a test"}, status_code=500)
-        return await call_next(request)
+    def sabotage(*_given):
+        raise RuntimeError("sabotaged by a test")
+    globals().update({name: sabotage for name in list(globals()) if "note" in name})
 """
 
 
 def sabotage(stack: Stack, build_id: str, code: str) -> None:
-    main = stack.home / "var" / "builds" / build_id / "source" / "app" / "main.py"
-    main.write_text(main.read_text(encoding="utf-8") + code, encoding="utf-8")
+    """In the one file of the code that a person may change."""
+    logic = stack.home / "var" / "builds" / build_id / "source" / "app" / "logic.py"
+    logic.write_text(logic.read_text(encoding="utf-8") + code, encoding="utf-8")
 
 
 def approve(stack: Stack, build_id: str, *, approved: bool = True) -> httpx.Response:

@@ -145,7 +145,8 @@ def _filling(
         contract_digest=contract.digest,
         holes={name: holes[name][0] for name in functions if name in holes},
         written=tuple(
-            Written(name=name, text=text, author=Author.CLAUDE) for name, text in functions.items()
+            Written(name=name, text=text, author=Author.CLAUDE, model="?")
+            for name, text in functions.items()
         ),
         tests=tuple(ExtraTest(path=path, text=text, kept=True) for path, text in files.items()),
     )

@@ -13,16 +13,14 @@ from dataclasses import dataclass, field
 
 from build_executor.errors import (
     CostCeilingReached,
-    GenerationFailed,
-    InvalidSettings,
     ModelUnavailable,
 )
 from build_executor.events import report_progress
 from build_executor.generators.claude.code_rules import function_findings
+from build_executor.generators.claude.earlier_work import Order, open_gates
 from build_executor.generators.claude.extra_tests import judged
 from build_executor.generators.claude.gates import Gates, function_of
 from build_executor.generators.claude.holes import Hole, Unfilled, find_holes
-from build_executor.generators.claude.prompts import versions
 from build_executor.generators.claude.questions import (
     LAST_ATTEMPT,
     PROSE,
@@ -38,35 +36,12 @@ from build_executor.generators.filling import (
     Written,
 )
 from build_executor.generators.model import Model, Outcome, Question, Reply, Usage, Write
-from build_executor.models import Finding, Workspace
+from build_executor.models import Finding
 from build_executor.phases import Phase
-from build_executor.sandbox import open_sandbox
-from build_executor.settings import Settings
 from build_executor.spec.contract import Contract
 
 _PERCENT = 5  # the code's own progress begins at 10
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be filled, and where that happens."""
-
-    contract: Contract
-    spec: str
-    workspace: Workspace
-    settings: Settings
-
-
-def begin(order: Order) -> Filling:
-    """The account before anything is asked; zero holes end it at once."""
-    unfilled = find_holes(order.contract, order.spec)
-    return Filling(
-        contract_digest=order.contract.digest,
-        holes={hole.name: hole.label for hole in unfilled.holes},
-        prompts=versions(),
-        ended=None if unfilled.holes else "the compiler left no hole",
-    )
 
 
 def attempt(order: Order, filling: Filling, model: Model, number: int) -> Filling:
@@ -103,15 +78,6 @@ def finish(order: Order, filling: Filling) -> Filling:
     kept = sum(test.kept for test in tests)
     _log.info("%d of %d files of extra tests count", kept, len(tests))
     return filling.model_copy(update={"tests": tests})
-
-
-def open_gates(order: Order) -> Gates:
-    """The gates, in a sandbox that is fit for what a model wrote; GenerationFailed without one."""
-    try:
-        sandbox = open_sandbox(order.settings, trusted=False)
-    except InvalidSettings as error:
-        raise GenerationFailed(str(error)) from error
-    return Gates(order.contract, order.workspace, sandbox, order.settings)
 
 
 @dataclass

@@ -9,6 +9,7 @@ import pytest
 from build_executor.errors import CostCeilingReached, GenerationFailed, ModelUnavailable
 from build_executor.events import parse
 from build_executor.generators.claude import loop
+from build_executor.generators.claude.earlier_work import Order, begin
 from build_executor.generators.filling import Filling
 from build_executor.generators.model import Outcome
 from build_executor.models import Finding
@@ -42,20 +43,20 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def order(home: Path, request: pytest.FixtureRequest) -> loop.Order:
+def order(home: Path, request: pytest.FixtureRequest) -> Order:
     settings = Settings(build_executor_home=home)
     spec = bank.SPEC.read_text()
     contract = derive_contract(spec)
     name = re.sub(r"\W", "", request.node.name)[:40]
-    return loop.Order(contract, spec, open_workspace(name, "bank", settings), settings)
+    return Order(contract, spec, open_workspace(name, "bank", settings), settings)
 
 
 @pytest.fixture
-def fill(order: loop.Order) -> Fill:
+def fill(order: Order) -> Fill:
     """All attempts, as a build makes them."""
 
     def filled(*script: Step) -> tuple[Filling, ScriptedModel]:
-        model, filling = ScriptedModel([*script]), loop.begin(order)
+        model, (filling, _) = ScriptedModel([*script]), begin(order)
         for number in (1, 2, 3):
             if filling.ended is None:
                 filling = loop.attempt(order, filling, model, number)
@@ -209,22 +210,22 @@ def test_extra_tests_of_a_function_that_is_not_there_do_not_count(fill: Fill) ->
     ]
 
 
-def test_without_holes_nothing_is_asked(order: loop.Order) -> None:
+def test_without_holes_nothing_is_asked(order: Order) -> None:
     contract = derive_contract(NOTES)
 
-    filling = loop.begin(loop.Order(contract, NOTES, order.workspace, order.settings))
+    filling, _ = begin(Order(contract, NOTES, order.workspace, order.settings))
 
     assert filling.ended == "the compiler left no hole"
     assert filling.settled(contract) == contract
 
 
-def test_without_a_sandbox_nothing_is_asked_and_the_reason_is_given(order: loop.Order) -> None:
+def test_without_a_sandbox_nothing_is_asked_and_the_reason_is_given(order: Order) -> None:
     nowhere = order.settings.model_copy(update={"bubblewrap": "/nowhere/bwrap"})
     model = ScriptedModel()
-    unconfined = loop.Order(order.contract, order.spec, order.workspace, nowhere)
+    unconfined = Order(order.contract, order.spec, order.workspace, nowhere)
 
     with pytest.raises(GenerationFailed, match="runs in bubblewrap only"):
-        loop.attempt(unconfined, loop.begin(unconfined), model, 1)
+        loop.attempt(unconfined, begin(unconfined)[0], model, 1)
 
     assert not model.questions
 
