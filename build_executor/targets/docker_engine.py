@@ -5,7 +5,7 @@ The SDK takes a quarter of a second to import: only whoever opens a target with 
 
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from docker import DockerClient
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
@@ -19,10 +19,14 @@ _SAID = 1500
 
 
 class DockerEngine:
-    """The engine at one address, as `unix:///var/run/docker.sock`."""
+    """The engine at one address, as `unix:///var/run/docker.sock`.
 
-    def __init__(self, address: str) -> None:
+    `knock` raises what is wrong (OSError, DeploymentFailed) if the engine does not open.
+    """
+
+    def __init__(self, address: str, knock: Callable[[], None] | None = None) -> None:
         self.address = address
+        self._knock = knock or (lambda: _knock_at(address))
         self._version = "auto"
 
     @contextlib.contextmanager
@@ -53,15 +57,6 @@ class DockerEngine:
         self._version = client.api.api_version
         return client
 
-    def _knock(self) -> None:
-        """The SDK keeps the reason why nobody opens to itself, and the socket too."""
-        scheme, _, path = self.address.partition("://")
-        if scheme != "unix":
-            return
-        with socket.socket(socket.AF_UNIX) as knock:
-            knock.settimeout(_KNOCK_SECONDS)
-            knock.connect(path)
-
     def _unreachable(self, error: Exception) -> str:
         if isinstance(error, PermissionError):
             return (
@@ -69,6 +64,16 @@ class DockerEngine:
                 " add it to the group `docker`, or set DOCKER_HOST"
             )
         return f"no Docker engine answers at {self.address}: start it, or set DOCKER_HOST: {error}"
+
+
+def _knock_at(address: str) -> None:
+    """The SDK keeps the reason why nobody opens to itself, and the socket too."""
+    scheme, _, path = address.partition("://")
+    if scheme != "unix":
+        return
+    with socket.socket(socket.AF_UNIX) as knock:
+        knock.settimeout(_KNOCK_SECONDS)
+        knock.connect(path)
 
 
 def _fetched(client: DockerClient, name: str) -> Image:

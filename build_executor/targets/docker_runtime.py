@@ -104,7 +104,7 @@ class DockerRuntime:
             labels = {**identity, _PORT: str(port)}
             publish = {f"{INNER_PORT}/tcp": ("127.0.0.1", port)}
             container = client.containers.create(
-                **options, labels=labels, ports=publish, **_hardened()
+                **options, labels=labels, ports=publish, **hardened()
             )
             if _started(container):
                 return f"127.0.0.1:{port}"
@@ -123,7 +123,7 @@ class DockerRuntime:
 _FOLDERS = {"DATA_DIR": "/data", "HOME": "/tmp"}  # noqa: S108 - the container's own
 
 
-def _hardened() -> dict[str, Any]:
+def hardened() -> dict[str, Any]:
     """What a service may do and use; its own data and `/tmp` are all it can write to."""
     return {
         "cap_drop": ["ALL"],

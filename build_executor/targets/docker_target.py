@@ -100,15 +100,16 @@ class Containers:
     `lend` says as which user of the host they run.
     """
 
-    def __init__(self, root: PurePath, settings: Settings, lend: Lend) -> None:
-        self._engine = DockerEngine(settings.docker_host)
-        self._scope = sha256(str(root).encode()).hexdigest()[:12]
-        self._images = ReleaseImages(self._engine, self._scope, settings)
-        self._lend = lend
+    def __init__(
+        self, engine: DockerEngine, root: PurePath, settings: Settings, lend: Lend
+    ) -> None:
+        self.engine, self.lend = engine, lend
+        self.scope = sha256(str(root).encode()).hexdigest()[:12]
+        self._images = ReleaseImages(engine, self.scope, settings)
 
     def contain(self, parts: Parts) -> Parts:
         """The same host with its next releases in containers."""
-        containers = DockerRuntime(self._engine, self._images, parts.store, self._lend)
+        containers = DockerRuntime(self.engine, self._images, parts.store, self.lend)
         return parts._replace(
             store=ImageStore(self._images, parts.store),
             runtime=ContainersOrProcesses(self._images, containers, parts.runtime),
@@ -116,7 +117,13 @@ class Containers:
 
     def end_all(self) -> None:
         """End them all; each is made again when its release is started."""
-        end_all(self._engine, self._scope)
+        end_all(self.engine, self.scope)
+
+
+def containers_here(settings: Settings) -> Containers:
+    """The containers of this machine."""
+    engine = DockerEngine(settings.docker_host)
+    return Containers(engine, settings.services, settings, lend_here)
 
 
 def lend_here(folder: PurePath) -> str:

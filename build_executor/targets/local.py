@@ -80,12 +80,10 @@ def local_supervisor_down(settings: Settings) -> None:
 
 
 def _containers(settings: Settings) -> "Containers":
-    from build_executor.targets.docker_target import (  # noqa: PLC0415 - slow: it imports the SDK
-        Containers,
-        lend_here,
-    )
+    # Here, since the SDK takes a quarter of a second and most processes never need it.
+    from build_executor.targets.docker_target import containers_here  # noqa: PLC0415
 
-    return Containers(settings.services, settings, lend_here)
+    return containers_here(settings)
 
 
 def _supervisor_folder(root: Path) -> Path:

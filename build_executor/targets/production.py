@@ -24,7 +24,7 @@ def production_targets(
     vendor = vendor_from_lock(settings)
     targets = []
     for number, login in enumerate(logins, start=1):
-        parts = systemd_parts(production_shell(settings, login), login, vendor, settings)
+        parts = host_parts(production_shell(settings, login), login, vendor, settings)
         name = "production" if number == 1 else f"production-{number}"
         keep = settings.keep_releases
         targets.append(HostTarget(name, parts, keep_releases=keep, patience=patience))
@@ -43,12 +43,12 @@ def production_shell(settings: Settings, login: Login) -> Shell:
     return SshShell(login, Credentials(key_file=key_file, known_hosts=known_hosts))
 
 
-def systemd_parts(
+def host_parts(
     shell: Shell, login: Login, vendor: Vendor, settings: Settings, lock_seconds: float = 60
 ) -> Parts:
-    """A host whose releases and switch are systemd units."""
+    """A host whose releases and switch are systemd units, or containers."""
     host, bind = RemoteHost(shell, settings.production_root), str(settings.production_bind)
-    return Parts(
+    parts = Parts(
         store=RemoteStore(host, vendor, lock_seconds=lock_seconds),
         ports=RemotePorts(host, bind),
         runtime=SystemdRuntime(host),
@@ -56,6 +56,13 @@ def systemd_parts(
         reach=shell.reach,
         public_url=lambda port: public_url(login, bind, port, shell),
     )
+    if settings.production_runtime == "systemd":
+        return parts
+
+    # Here, since Docker's SDK takes a quarter of a second and most processes never need it.
+    from build_executor.targets.docker_production import with_containers  # noqa: PLC0415
+
+    return with_containers(parts, host, bind, settings)
 
 
 def public_url(login: Login, bind: str, port: int, shell: Shell) -> str:

@@ -82,3 +82,7 @@ class Shell(Protocol):
     def reach(self, address: str) -> str:
         """The URL under which an address of the host (127.0.0.1:port) is reached from here."""
         ...
+
+    def reach_socket(self, path: str) -> str:
+        """The path of a socket of this machine, of ours alone, that leads to one of the host."""
+        ...

@@ -1,10 +1,13 @@
-"""Ports of this machine that lead to addresses of a host, through its SSH connection."""
+"""Ports and sockets of this machine that lead to those of a host, through its SSH connection."""
 
 import contextlib
 import select
+import shutil
 import socket
+import tempfile
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import paramiko
 
@@ -15,25 +18,25 @@ _BACKLOG = 64
 
 
 Open = Callable[[str], paramiko.Channel]
-"""Opens a connection to an address (host:port) of the host; OSError if it cannot."""
+"""Opens a connection to an address of the host (host:port, /a/socket); OSError if it cannot."""
 
 
 class Tunnels:
-    """One listening port of this machine for each address that was asked for."""
+    """One listening port or socket of this machine for each address that was asked for."""
 
     def __init__(self, open_channel: Open) -> None:
         self._open, self._lock = open_channel, threading.Lock()
         self._listeners: dict[str, socket.socket] = {}
+        self._folders: list[str] = []
 
     def to(self, address: str) -> str:
         """The URL that leads to this address of the host."""
-        with self._lock:
-            listener = self._listeners.get(address)
-            if listener is None:
-                listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
-                self._listeners[address] = listener
-                _in_background(self._serve, listener, address)
+        listener = self._listener(address, _any_port)
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    def to_socket(self, path: str) -> str:
+        """A socket that leads to this one of the host, of ours alone: a port is everybody's."""
+        return str(self._listener(path, self._private_socket).getsockname())
 
     def close(self) -> None:
         """Give the ports back."""
@@ -43,6 +46,25 @@ class Tunnels:
                     listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
                 listener.close()
             self._listeners.clear()
+            for folder in self._folders:
+                shutil.rmtree(folder, ignore_errors=True)
+            self._folders.clear()
+
+    def _listener(self, address: str, listen: Callable[[], socket.socket]) -> socket.socket:
+        with self._lock:
+            listener = self._listeners.get(address)
+            if listener is None:
+                listener = self._listeners[address] = listen()
+                _in_background(self._serve, listener, address)
+        return listener
+
+    def _private_socket(self) -> socket.socket:
+        folder = tempfile.mkdtemp(prefix="ssh-")
+        self._folders.append(folder)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(Path(folder) / "socket"))
+        listener.listen(_BACKLOG)
+        return listener
 
     def _serve(self, listener: socket.socket, address: str) -> None:
         with contextlib.suppress(OSError):  # the listener was closed
@@ -58,6 +80,10 @@ class Tunnels:
                 return  # nobody listens there, or the host is lost: the client sees it end
             with contextlib.closing(channel), contextlib.suppress(OSError, ValueError):
                 _exchange(local, channel)
+
+
+def _any_port() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
 
 
 def _exchange(local: socket.socket, channel: paramiko.Channel) -> None:

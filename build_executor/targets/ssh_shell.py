@@ -25,6 +25,20 @@ _RETRY_SECONDS = 5.0
 _BEAT_SECONDS = 5.0
 _RELEASE_SECONDS = 5.0
 _MARKER = "__rc="
+# sshd can forward sockets, but paramiko cannot ask for it.
+_CARRY = """
+import os, socket, sys, threading
+there = socket.socket(socket.AF_UNIX)
+there.connect(sys.argv[1])
+def send():
+    while data := os.read(0, 65536):
+        there.sendall(data)
+    there.shutdown(socket.SHUT_WR)
+threading.Thread(target=send, daemon=True).start()
+while data := there.recv(65536):
+    while data:
+        data = data[os.write(1, data):]
+"""
 _OUT_OF_TIME = frozenset({124, 137})  # what timeout(1) ends with
 
 
@@ -67,6 +81,10 @@ class SshShell:
         """A port of this machine that leads to this address of the host."""
         return self._tunnels.to(address)
 
+    def reach_socket(self, path: str) -> str:
+        """A socket of this machine that leads to this one of the host."""
+        return self._tunnels.to_socket(path)
+
     @contextlib.contextmanager
     def _losses_named(self, argv: tuple[str, ...]) -> Iterator[None]:
         try:
@@ -88,7 +106,7 @@ class SshShell:
         if int(status) in _OUT_OF_TIME:
             message = f"{self.name}: `{argv[-1]}` did not end within {timeout:g} s"
             raise DeploymentFailed(message)
-        return Said(output=output.removesuffix("\n"), status=int(status))
+        return Said(output=output, status=int(status))
 
 
 class _Link:
@@ -111,7 +129,9 @@ class _Link:
         return channel
 
     def open_tunnel(self, address: str) -> paramiko.Channel:
-        """A channel to this address of the host; OSError if there is none."""
+        """A channel to this address of the host, or to a socket; OSError if there is none."""
+        if address.startswith("/"):
+            return self._open_socket(address)
         host, _, port = address.rpartition(":")
         try:
             return self._transport().open_channel(
@@ -119,6 +139,14 @@ class _Link:
             )
         except (EOFError, paramiko.SSHException) as error:
             raise ConnectionRefusedError(str(error)) from error
+
+    def _open_socket(self, path: str) -> paramiko.Channel:
+        channel = self.open_session()
+        try:
+            channel.exec_command(shlex.join(("exec", "python3", "-I", "-S", "-c", _CARRY, path)))
+        except (EOFError, paramiko.SSHException) as error:
+            raise ConnectionRefusedError(str(error)) from error
+        return channel
 
     def close(self) -> None:
         """End the connection; the next use opens another one."""

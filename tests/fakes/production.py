@@ -207,6 +207,9 @@ class FakeShell:
     def reach(self, address: str) -> str:
         return f"http://{address}"
 
+    def reach_socket(self, path: str) -> str:
+        return path
+
 
 @dataclass
 class CutShell:
@@ -244,6 +247,9 @@ class CutShell:
 
     def reach(self, address: str) -> str:
         return self.shell.reach(address)
+
+    def reach_socket(self, path: str) -> str:
+        return self.shell.reach_socket(path)
 
     def _is_cut(self) -> bool:
         self.count += 1

@@ -11,7 +11,7 @@ import pytest
 from build_executor.settings import Settings
 from build_executor.targets.host import HostTarget, Patience
 from build_executor.targets.local import LocalTarget, local_supervisor_down, local_target
-from build_executor.targets.production import production_shell, systemd_parts
+from build_executor.targets.production import host_parts, production_shell
 from build_executor.targets.shell import Login
 from tests.debian_image import debian_image
 from tests.docker_engine import remove_images
@@ -95,7 +95,7 @@ def remote() -> Iterator[HostTarget]:
             production_root=PurePosixPath(root), production_bind=IPv4Address("127.0.0.1")
         )
         login = Login(user="deploy", host="127.0.0.1")
-        parts = systemd_parts(shell, login, lambda *_: None, settings, 0.2)
+        parts = host_parts(shell, login, lambda *_: None, settings, 0.2)
         yield HostTarget("production", parts, patience=Patience(start=3, switch=3, drain=3))
 
 
@@ -105,5 +105,5 @@ def production(production_host: ProductionHost) -> HostTarget:
     settings = production_host.settings()
     login = Login.parse(production_host.login)
     shell = production_shell(settings, login)
-    parts = systemd_parts(shell, login, lambda *_: None, settings, 0.5)
+    parts = host_parts(shell, login, lambda *_: None, settings, 0.5)
     return HostTarget("production", parts, patience=Patience(start=10, switch=5, drain=3))

@@ -18,7 +18,7 @@ from build_executor.models import Check, RollbackReport, VerifiedRelease
 from build_executor.settings import Settings
 from build_executor.targets.host import HostTarget, Patience
 from build_executor.targets.probing import release_at
-from build_executor.targets.production import systemd_parts
+from build_executor.targets.production import host_parts
 from build_executor.targets.shell import Login, Shell
 from tests.fakes.production import CutShell, FakeShell
 from tests.fakes.release import Releases
@@ -44,7 +44,7 @@ class Host:
         settings = Settings(
             production_root=PurePosixPath(self.root), production_bind=IPv4Address("127.0.0.1")
         )
-        parts = systemd_parts(shell or self.shell, LOGIN, lambda *_: None, settings, 1)
+        parts = host_parts(shell or self.shell, LOGIN, lambda *_: None, settings, 1)
         return HostTarget("production", parts, patience=Patience(start=2, switch=2, drain=0.1))
 
     def assert_only(self, verified: VerifiedRelease) -> None:

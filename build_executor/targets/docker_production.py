@@ -1,0 +1,164 @@
+"""A production host that runs releases, and the switch, in containers.
+
+Its engine is asked through the SSH connection; nothing of it is opened to a network. The releases'
+states and locks are files below the host's root folder, as with every other production host.
+"""
+
+import json
+import time
+from hashlib import sha256
+from pathlib import PurePath
+from typing import Any
+
+from docker import DockerClient
+from docker.errors import NotFound
+from docker.models.containers import Container
+
+from build_executor.errors import DeploymentFailed
+from build_executor.settings import Settings
+from build_executor.targets.docker_engine import DockerEngine
+from build_executor.targets.docker_images import SCOPE
+from build_executor.targets.docker_runtime import hardened
+from build_executor.targets.docker_target import Containers
+from build_executor.targets.host import Parts
+from build_executor.targets.remote_host import RemoteHost
+from build_executor.targets.shell import Shell
+from build_executor.targets.switch import EmbeddedSwitch
+from build_executor.targets.switch_process import forwarder_argv
+from build_executor.targets.systemd import SystemdSwitchProcess
+
+_SOCKET = "/var/run/docker.sock"
+_VERSION = "build-executor.switch"
+_SECONDS = 15.0
+_POLL_SECONDS = 0.05
+_CONNECT = """
+import socket, sys
+try:
+    socket.socket(socket.AF_UNIX).connect(sys.argv[1])
+except OSError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+# Makes a private folder and says whom containers must run as to write there: the user who deploys,
+# or nobody, whose the folder becomes, where that is root.
+_LEND = """
+mkdir -p "$1" && chmod 700 "$1" && user="$(id -u):$(id -g)" || exit 1
+if [ "${user%%:*}" = 0 ]; then user=65532:65532; chown -R "$user" "$1"; fi
+echo "$user"
+"""
+
+
+def with_containers(parts: Parts, host: RemoteHost, bind: str, settings: Settings) -> Parts:
+    """The same host with its next releases in containers, and its switch too."""
+    engine = DockerEngine(f"unix://{host.shell.reach_socket(_SOCKET)}", _Knock(host.shell))
+    containers = Containers(engine, host.root, settings, lambda folder: _lend(host, folder))
+    switch = ContainerSwitchProcess(host, bind, containers, settings.docker_base_image)
+    return containers.contain(parts)._replace(switch=EmbeddedSwitch(switch))
+
+
+class ContainerSwitchProcess:
+    """The forwarder in a container of the host's network; its table is a file of the host."""
+
+    def __init__(self, host: RemoteHost, bind: str, containers: Containers, image: str) -> None:
+        self._host, self._bind = host, bind
+        self._containers, self._image = containers, image
+        self._files = SystemdSwitchProcess(host, bind)  # the same, whatever runs the process
+        self._folder = host.root / ".switch"
+
+    def exists(self) -> bool:
+        """Whether it ever had a route."""
+        return self._files.exists()
+
+    def ask(self, command: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Its answer; DeploymentFailed if it has none."""
+        return self._files.ask(command, seconds)
+
+    def ensure_running(self) -> None:
+        """Return when it answers; one that was started by another version of us is replaced.
+
+        A switch that is no container, of a time before containers, keeps the public ports.
+        """
+        words = [str(self._host.tools), *self._argv()]
+        version = sha256(json.dumps(words).encode()).hexdigest()[:12]
+        with self._containers.engine.client() as client:
+            found = self._find(client)
+            is_current = found is None or found.labels.get(_VERSION) == version
+            if is_current and self._answers():
+                return
+            if found is not None:
+                found.remove(force=True)
+            self._start(client, version)
+
+    def _find(self, client: DockerClient) -> Container | None:
+        try:
+            return client.containers.get(self._name)
+        except NotFound:
+            return None
+
+    def _start(self, client: DockerClient, version: str) -> None:
+        folder, tools = str(self._folder), str(self._host.tools)
+        container = client.containers.run(
+            self._containers.engine.image(self._image).id,
+            list(self._argv()),
+            entrypoint=[],
+            name=self._name,
+            detach=True,
+            labels={SCOPE: self._containers.scope, _VERSION: version},
+            user=self._containers.lend(self._folder),
+            network_mode="host",
+            working_dir="/",
+            environment={"PYTHONPATH": tools, "PYTHONDONTWRITEBYTECODE": "1"},
+            volumes={
+                tools: {"bind": tools, "mode": "ro"},
+                folder: {"bind": folder, "mode": "rw"},
+            },
+            **hardened(),
+        )
+        deadline = time.monotonic() + _SECONDS
+        while not self._answers():
+            if time.monotonic() > deadline:
+                said = container.logs(tail=20).decode(errors="replace").strip()
+                raise DeploymentFailed(f"{self._host.name}: the switch does not start: {said}")
+            time.sleep(_POLL_SECONDS)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.ask({"do": "status"}, _SECONDS)["ok"])
+        except DeploymentFailed:
+            return False
+
+    def _argv(self) -> tuple[str, ...]:
+        state, admin = str(self._folder / "routes.json"), str(self._folder / "admin.sock")
+        return forwarder_argv("python3", state, admin, self._bind)
+
+    @property
+    def _name(self) -> str:
+        return f"build-executor-{self._containers.scope}-switch"
+
+
+class _Knock:
+    """Whether the host's engine opens, asked once in words that its operator understands."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell, self._has_opened = shell, False
+
+    def __call__(self) -> None:
+        if self._has_opened:
+            return
+        argv = ("python3", "-I", "-S", "-c", _CONNECT, _SOCKET)
+        said = self._shell.run(argv, timeout=_SECONDS)
+        if said.status:
+            raise DeploymentFailed(f"{self._shell.name}: {_engine_problem(said.output.strip())}")
+        self._has_opened = True
+
+
+def _engine_problem(said: str) -> str:
+    if said.startswith("PermissionError"):
+        return "this user may not use the Docker engine there: add it to the group `docker`"
+    return f"no Docker engine answers there at {_SOCKET}: start it: {said}"
+
+
+def _lend(host: RemoteHost, folder: PurePath) -> str:
+    said = host.shell.run(("sh", "-c", _LEND, "lend", str(folder)), timeout=_SECONDS)
+    if said.status:
+        raise DeploymentFailed(f"{host.name}: cannot make {folder}: {said.output.strip()}")
+    return said.output.split()[-1]
