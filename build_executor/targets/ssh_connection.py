@@ -64,11 +64,9 @@ def connect(login: Login, credentials: Credentials) -> paramiko.SSHClient:
 def _key(file: Path) -> paramiko.PKey:
     try:
         return paramiko.PKey.from_path(str(file))
-    except paramiko.PasswordRequiredException as error:
-        message = f"SSH_KEY_FILE {file} has a passphrase: builds need a key of their own without"
-        raise InvalidSettings(message) from error
     except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
-        raise InvalidSettings(f"SSH_KEY_FILE {file} cannot be read: {error}") from error
+        # A key with a passphrase is among them: builds need one of their own without.
+        raise InvalidSettings(f"SSH_KEY_FILE {file} cannot be used: {error}") from error
 
 
 def _enter(client: paramiko.SSHClient, login: Login, key: paramiko.PKey) -> None:
@@ -86,7 +84,7 @@ def _enter(client: paramiko.SSHClient, login: Login, key: paramiko.PKey) -> None
             sock=connection,
             allow_agent=False,
             look_for_keys=False,
-            timeout=_CONNECT_SECONDS,
+            timeout=_HANDSHAKE_SECONDS + 1,  # the whole handshake, its parts first
             banner_timeout=_HANDSHAKE_SECONDS,
             auth_timeout=_HANDSHAKE_SECONDS,
             channel_timeout=_HANDSHAKE_SECONDS,
@@ -130,7 +128,11 @@ def _network_meaning(error: Exception, login: Login) -> str:
             return f"the name service does not know {login.host}: {error.strerror}"
         case TimeoutError():
             return f"no answer from port {login.port}: is the host up, is a firewall in between?"
-        case paramiko.SSHException() if "banner" in str(error):
+        case paramiko.SSHException() if _is_silence(error):
             return f"what listens on port {login.port} does not speak SSH, or hangs: {error}"
         case _:
             return f"cannot connect: {error or type(error).__name__}"
+
+
+def _is_silence(error: paramiko.SSHException) -> bool:
+    return "banner" in str(error) or "No existing session" in str(error)

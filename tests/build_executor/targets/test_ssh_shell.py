@@ -1,0 +1,251 @@
+"""What goes wrong on the way to a host: each has its own reason, within half a minute."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from build_executor import command
+from build_executor.errors import BuildExecutorError, DeploymentFailed, InvalidSettings
+from build_executor.targets.shell import Login
+from build_executor.targets.ssh_connection import Credentials
+from build_executor.targets.ssh_shell import SshShell
+from tests.ports import free_port
+from tests.production_host import ProductionHost
+
+pytestmark = pytest.mark.full
+
+BOUND_SECONDS = 30
+
+
+@pytest.fixture
+def credentials(production_host: ProductionHost) -> Credentials:
+    return Credentials(key_file=production_host.key_file, known_hosts=production_host.known_hosts)
+
+
+@pytest.fixture
+def shell(production_host: ProductionHost, credentials: Credentials) -> Iterator[SshShell]:
+    shell = SshShell(Login.parse(production_host.login), credentials)
+    yield shell
+    shell.close()
+
+
+def new_key(folder: Path) -> Path:
+    generate = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "other"))
+    command.run(generate, timeout=30)
+    return folder / "other"
+
+
+@contextmanager
+def failing(reason: str, kind: type[BuildExecutorError] = DeploymentFailed) -> Iterator[None]:
+    """What is done in the context fails for this reason, in time."""
+    start = time.monotonic()
+    with pytest.raises(kind, match=reason):
+        yield
+    assert time.monotonic() - start < BOUND_SECONDS
+
+
+def entering(login: Login, credentials: Credentials, reason: str) -> None:
+    with failing(f"(?s)^{login}: .*{reason}"):
+        SshShell(login, credentials).run(("true",), timeout=5)
+
+
+# -- entering
+
+
+def test_a_host_that_is_not_known_is_not_entered(
+    production_host: ProductionHost, credentials: Credentials, tmp_path: Path
+) -> None:
+    (tmp_path / "none").write_text("")
+    unknowing = credentials.model_copy(update={"known_hosts": tmp_path / "none"})
+
+    entering(Login.parse(production_host.login), unknowing, "is not known: compare it")
+
+
+def test_a_host_whose_key_has_changed_is_not_entered(
+    production_host: ProductionHost, credentials: Credentials, tmp_path: Path
+) -> None:
+    public = new_key(tmp_path).with_suffix(".pub").read_text()
+    (tmp_path / "known").write_text(f"{production_host.address} {public}")
+    deceived = credentials.model_copy(update={"known_hosts": tmp_path / "known"})
+
+    entering(Login.parse(production_host.login), deceived, "has CHANGED")
+
+
+def test_a_key_that_the_host_does_not_accept_is_named(
+    production_host: ProductionHost, credentials: Credentials, tmp_path: Path
+) -> None:
+    stranger = credentials.model_copy(update={"key_file": new_key(tmp_path)})
+
+    entering(Login.parse(production_host.login), stranger, "does not accept our key for deploy")
+
+
+def test_a_closed_port_is_named(credentials: Credentials) -> None:
+    login = Login(user="deploy", host="127.0.0.1", port=free_port())
+
+    entering(login, credentials, f"port {login.port} is closed")
+
+
+def test_a_port_that_accepts_and_says_nothing_is_named(credentials: Credentials) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        login = Login(user="deploy", host="127.0.0.1", port=server.getsockname()[1])
+
+        entering(login, credentials, "does not speak SSH, or hangs")
+
+
+def test_a_name_that_nobody_knows_is_named(credentials: Credentials) -> None:
+    login = Login(user="deploy", host="nowhere.invalid")
+
+    entering(login, credentials, "does not know nowhere.invalid|cannot connect")
+
+
+def test_a_host_that_answers_nothing_is_named(
+    production_host: ProductionHost, credentials: Credentials
+) -> None:
+    with silenced(production_host):
+        entering(Login.parse(production_host.login), credentials, "no answer from port 22")
+
+
+@pytest.mark.parametrize("content", ["", "no key"])
+def test_a_key_file_that_is_none_is_named(
+    production_host: ProductionHost, credentials: Credentials, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "key").write_text(content)
+    broken = credentials.model_copy(update={"key_file": tmp_path / "key"})
+
+    with failing("SSH_KEY_FILE .* cannot be used", InvalidSettings):
+        SshShell(Login.parse(production_host.login), broken).run(("true",), timeout=5)
+
+
+def test_a_key_with_a_passphrase_is_named(
+    production_host: ProductionHost, credentials: Credentials, tmp_path: Path
+) -> None:
+    key = tmp_path / "locked"
+    generate = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", str(key))
+    command.run(generate, timeout=30)
+    locked = credentials.model_copy(update={"key_file": key})
+
+    with failing("cannot be used: .*password", InvalidSettings):
+        SshShell(Login.parse(production_host.login), locked).run(("true",), timeout=5)
+
+
+def test_known_hosts_that_cannot_be_read_are_named(
+    production_host: ProductionHost, credentials: Credentials, tmp_path: Path
+) -> None:
+    absent = credentials.model_copy(update={"known_hosts": tmp_path / "absent"})
+
+    with failing("SSH_KNOWN_HOSTS cannot be read", InvalidSettings):
+        SshShell(Login.parse(production_host.login), absent).run(("true",), timeout=5)
+
+
+# -- commands
+
+
+def test_a_command_is_words_and_no_shell_sees_them(shell: SshShell) -> None:
+    said = shell.run(("printf", "%s|", "$(id)", "a b", "'\";&", "*"), timeout=5)
+
+    assert (said.output, said.status) == ("$(id)|a b|'\";&|*|", 0)
+
+
+def test_output_and_status_of_a_failing_command_are_told(shell: SshShell) -> None:
+    said = shell.run(("sh", "-c", "echo out; echo err >&2; exit 7"), timeout=5)
+
+    assert (said.output, said.status) == ("out\nerr\n", 7)
+
+
+def test_much_is_sent_in_pieces(shell: SshShell, tmp_path: Path) -> None:
+    big = tmp_path / "big"
+    big.write_bytes(b"x" * 30_000_000)
+
+    with big.open("rb") as stream:
+        said = shell.run(("wc", "-c"), stdin=(b"12345", stream), timeout=60)
+
+    assert said.output.strip() == "30000005"
+
+
+def test_a_command_that_wants_no_more_may_end(shell: SshShell, tmp_path: Path) -> None:
+    big = tmp_path / "big"
+    big.write_bytes(b"x" * 30_000_000)
+
+    with big.open("rb") as stream:
+        said = shell.run(("sh", "-c", "echo enough; exit 3"), stdin=(stream,), timeout=60)
+
+    assert (said.output, said.status) == ("enough\n", 3)
+
+
+def test_a_command_that_does_not_end_is_ended_there(
+    shell: SshShell, production_host: ProductionHost
+) -> None:
+    with failing("did not end within 1 s"):
+        shell.run(("sleep", "4321"), timeout=1)
+
+    assert production_host.run("pgrep -x sleep || echo none").strip() == "none"
+
+
+def test_a_lost_connection_is_no_success_and_the_next_command_has_a_new_one(
+    shell: SshShell,
+) -> None:
+    kill_our_session = "pkill -KILL -u deploy sshd; sleep 10"
+
+    with failing("the connection was lost"):
+        shell.run(("sh", "-c", kill_our_session), timeout=20)
+
+    assert shell.run(("echo", "again"), timeout=5).output == "again\n"
+
+
+def test_a_host_that_falls_silent_is_given_up(
+    shell: SshShell, production_host: ProductionHost
+) -> None:
+    with ExitStack() as stack, failing("the connection was lost"):
+        silence = threading.Timer(1, stack.enter_context, [silenced(production_host)])
+        silence.start()
+        stack.callback(silence.join)
+        shell.run(("sleep", "60"), timeout=100)
+
+
+def test_a_host_that_hangs_is_given_up(shell: SshShell, production_host: ProductionHost) -> None:
+    shell.run(("true",), timeout=5)
+    production_host.container.pause()
+    try:
+        with failing("the connection was lost|sshd opens no session|does not speak SSH"):
+            shell.run(("true",), timeout=100)
+    finally:
+        production_host.container.unpause()
+
+
+def test_what_is_held_ends_with_its_holder(shell: SshShell) -> None:
+    with shell.hold(("sh", "-c", "echo held; exec cat >/dev/null"), stdin=b"") as held:
+        assert held.line(5) == "held\n"
+        assert held.is_alive()
+
+    assert not held.is_alive()
+    assert held.line(5) == ""
+
+
+def test_an_address_of_the_host_is_reached_by_a_port_of_ours(shell: SshShell) -> None:
+    url = shell.reach("127.0.0.1:22")
+
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 5) as connection:
+        assert connection.recv(4) == b"SSH-"
+    assert shell.reach("127.0.0.1:22") == url
+
+
+def test_an_address_where_nobody_listens_ends_at_once(shell: SshShell) -> None:
+    url = shell.reach("127.0.0.1:9")
+
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 5) as connection:
+        assert connection.recv(4) == b""
+
+
+@contextmanager
+def silenced(host: ProductionHost) -> Iterator[None]:
+    """The host receives nothing any more, and its peers are not told."""
+    assert host.run("iptables -I INPUT -p tcp --dport 22 -j DROP && echo ok").endswith("ok\n")
+    try:
+        yield
+    finally:
+        host.run("iptables -D INPUT -p tcp --dport 22 -j DROP")
