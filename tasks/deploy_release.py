@@ -11,6 +11,7 @@ from build_executor.models import Deployment, Release, VerifiedRelease
 from build_executor.phases import Phase
 from build_executor.spec.contract import Contract
 from tasks import wiring
+from tasks.operations import publish_deployment
 
 
 def _worth_retrying(_: Task[..., object], __: TaskRun, state: State[object]) -> bool:
@@ -38,10 +39,10 @@ def deploy_release(
 
     DeploymentFailed leaves the previous one live on all of them.
     """
-    gate = wiring.gate(contract, verified.release.id)
+    gate, rollout = wiring.gate(contract, verified.release.id), wiring.rollout()
     try:
         hosts = wiring.targets(target)
-        deployed = deployment.deploy(verified, hosts, gate, wiring.rollout())
+        deployed = deployment.deploy(verified, hosts, gate, rollout)
     except (DeployLocked, InvalidSettings) as error:
         raise DeploymentFailed(str(error)) from error
     except DeploymentFailed as error:
@@ -50,6 +51,7 @@ def deploy_release(
     for one in deployed:
         name = artifacts.deployment_artifact(one.target)
         wiring.store().write_value(one.build_id, name, one)
+    publish_deployment(deployed, rollout, return_state=True)
     return deployed
 
 

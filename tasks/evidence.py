@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from build_executor.comparison import Comparison, Compatibility
 from build_executor.generators.filling import Author, Filling
-from build_executor.models import VerifiedRelease
+from build_executor.models import RollbackReport, VerifiedRelease
 from build_executor.spec.contract import Contract
 from build_executor.spending import BuildCost, Sum
 
@@ -37,6 +37,23 @@ def release_evidence(verified: VerifiedRelease, compatibility: Compatibility) ->
 def compatibility_evidence(compatibility: Compatibility) -> str:
     """What callers of the live version will notice."""
     return "\n\n".join(_compared(one) for one in compatibility.comparisons)
+
+
+def rollback_evidence(report: RollbackReport) -> str:
+    """What is live after a roll-back, and what was read through the public address."""
+    head = f"**{report.service}**: {report.rollback_status}, the service is {report.service_health}"
+    parts = [head, _cell(report.detail)]
+    if report.proof is None:
+        return "\n\n".join(parts)
+    proof, met = report.proof, report.proof.availability
+    marker = f"`{proof.release}` at {proof.url}, {proof.good_answers} times in a row"
+    rows = [("version marker", marker)]
+    if met is not None:
+        failed = f"{met.failed} of {met.requests} requests failed"
+        times = f"longest gap {met.longest_gap_ms} ms, p99 {met.p99_ms} ms"
+        rows.append(("while traffic moved", f"{failed}, {times}"))
+    rows += [(c.name, c.detail or ("passed" if c.passed else "failed")) for c in proof.checks]
+    return "\n\n".join([*parts, _table(("proof", "result"), rows)])
 
 
 def _compared(one: Comparison) -> str:

@@ -8,6 +8,7 @@ from build_executor.failed_releases import keep_logs
 from build_executor.models import BuildRecord, Registration, RollbackReport
 from build_executor.rollback import NOTHING_TO_UNDO, Cause, Mesh, ask_contract, roll_back_build
 from tasks import wiring
+from tasks.operations import publish_rollback
 
 
 @task(name="roll_back", task_run_name="roll_back", cache_policy=NO_CACHE, timeout_seconds=300)
@@ -28,4 +29,5 @@ def roll_back(build_id: str, cause: Cause) -> RollbackReport:
     known = store.read_value(build_id, artifacts.ROLLBACK_REPORT, RollbackReport)
     if known is None or known.rollback_status != "success":  # what was done then stays on record
         store.write_value(build_id, artifacts.ROLLBACK_REPORT, report)
+    publish_rollback(report, return_state=True)
     return report

@@ -96,6 +96,11 @@ def test_a_build_is_rolled_back_by_its_id_and_twice_is_as_good_as_once(
     once, twice = roll_back_service(newest), roll_back_service(newest)
 
     assert (once.rollback_status, twice.rollback_status) == ("success", "not_needed")
+    assert newest_report(settings) == once
+    for proof in (once.proof, twice.proof):
+        assert proof is not None
+        assert proof.release == first
+        assert "GET /notes" in {check.name for check in proof.checks if check.passed}
     assert httpx.get(f"http://127.0.0.1:{spec_port}/health").json()["release"] == first
 
 

@@ -1,10 +1,10 @@
 from datetime import UTC, datetime
 
 from build_executor.comparison import Comparison, Compatibility
-from build_executor.models import Usage
+from build_executor.models import Availability, Check, RollbackProof, RollbackReport, Usage
 from build_executor.spec.compatibility import Change
 from build_executor.spending import BuildCost, Call
-from tasks.evidence import compatibility_evidence, cost_evidence
+from tasks.evidence import compatibility_evidence, cost_evidence, rollback_evidence
 
 GONE = Change(operation="GET /pets", message="is no longer there", breaking=True, old_line=7)
 NEW = Change(operation="GET /toys", message="is new", breaking=False, new_line=9)
@@ -68,3 +68,50 @@ def test_the_cost_of_a_build_has_a_line_for_each_attempt() -> None:
         "| attempt 2 | 1 | 100 | 90 | 5 | not known |",
         "| build | 2 | 200 | 180 | 10 | not known |",
     ]
+
+
+def test_a_roll_back_is_shown_with_its_proof() -> None:
+    met = Availability(requests=300, failed=0, longest_gap_ms=12.5, p99_ms=9.0)
+    checks = (
+        Check(name="GET /pets", passed=True),
+        Check(name="GET /toys", passed=False, detail="answered 500"),
+        Check(name="GET /food", passed=False),
+    )
+    url = "http://127.0.0.1:8350"
+    proof = RollbackProof(release="1", url=url, good_answers=5, checks=checks, availability=met)
+    report = RollbackReport(
+        rollback_status="success",
+        previous_version_restored=True,
+        service_health="active",
+        service="shop",
+        detail="1 is live again",
+        proof=proof,
+    )
+
+    text = rollback_evidence(report)
+
+    assert text.splitlines() == [
+        "**shop**: success, the service is active",
+        "",
+        "1 is live again",
+        "",
+        "| proof | result |",
+        "| --- | --- |",
+        "| version marker | `1` at http://127.0.0.1:8350, 5 times in a row |",
+        "| while traffic moved | 0 of 300 requests failed, longest gap 12.5 ms, p99 9.0 ms |",
+        "| GET /pets | passed |",
+        "| GET /toys | answered 500 |",
+        "| GET /food | failed |",
+    ]
+
+
+def test_a_roll_back_that_left_nothing_has_nothing_to_prove() -> None:
+    report = RollbackReport(
+        rollback_status="success",
+        previous_version_restored=False,
+        service_health="absent",
+        service="shop",
+        detail="nothing is left of 1",
+    )
+
+    assert rollback_evidence(report).endswith("nothing is left of 1")
