@@ -112,8 +112,22 @@ class Settings(BaseSettings):
     canary_step_seconds: float = Field(
         default=10, ge=0, le=300, description="how long each of `CANARY_STEPS` lasts"
     )
+    canary_header: str | None = Field(
+        default=None,
+        pattern=r"^[\w-]+:.*\S$",
+        description="`name: value` of requests that meet the new release during `CANARY_STEPS`",
+    )
+    canary_cookie: str | None = Field(
+        default=None, pattern=r"^[\w-]+=[\w.-]+$", description="`name=value`, likewise"
+    )
+    canary_port_offset: int | None = Field(
+        default=None,
+        ge=1,
+        le=60_000,
+        description="during `CANARY_STEPS`, the new release alone answers that many ports above",
+    )
     switch: Literal["embedded", "caddy"] = Field(
-        default="embedded", description="who owns the public ports of local services"
+        default="embedded", description="who owns the public ports of services"
     )
     caddy_admin: HttpUrl = Field(
         default=HttpUrl("http://127.0.0.1:2019"),

@@ -11,7 +11,7 @@ from build_executor.targets.probing import await_release, release_at
 from build_executor.targets.runtime import Runtime
 from build_executor.targets.state import ServiceState
 from build_executor.targets.store import Ledger, Store
-from build_executor.targets.switch import Candidate, Counts, Route, Switch
+from build_executor.targets.switch import Candidate, Counts, Route, Switch, Trial
 
 Reach = Callable[[str], str]
 """The URL under which an address of the host (127.0.0.1:port) is reached from here."""
@@ -42,7 +42,10 @@ def public_loopback_url(port: int) -> str:
 
 
 class Parts(NamedTuple):
-    """What a host is made of; `public_url` is where users meet a public port."""
+    """What a host is made of; `public_url` is where users meet a public port.
+
+    `trial` says who else meets a release that is offered.
+    """
 
     store: Store
     ports: Ports
@@ -50,6 +53,7 @@ class Parts(NamedTuple):
     switch: Switch
     reach: Reach = reach_directly
     public_url: Callable[[int], str] = public_loopback_url
+    trial: Trial = Trial()
 
 
 class Patience(Value):
@@ -71,7 +75,7 @@ class HostTarget:
         self._patience = patience or Patience()
         self._fences: dict[str, int] = {}
         self._store, self._ports = parts.store, parts.ports
-        self._runtime, self._switch = parts.runtime, parts.switch
+        self._runtime, self._switch, self._trial = parts.runtime, parts.switch, parts.trial
         self._reach, self._public_url = parts.reach, parts.public_url
 
     @contextmanager
@@ -129,10 +133,8 @@ class HostTarget:
         route = self._switch.routes().get(service)
         if route is None or route.port != port:
             raise DeploymentFailed(f"nothing of {service} is live on port {port} to share it with")
-        candidate = Candidate(
-            upstream=self._address(service, release_id), release=release_id, share=share
-        )
-        self._repoint(route, candidate)
+        address = self._address(service, release_id)
+        self._repoint(route, self._trial.candidate(address, release_id, share, port))
 
     def withdraw(self, service: str) -> None:
         """Point all new connections at what is live."""

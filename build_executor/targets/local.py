@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from build_executor.settings import Settings
-from build_executor.targets.caddy import CaddySwitch
-from build_executor.targets.caddy_admin import CaddyAdmin
 from build_executor.targets.host import HostTarget, Parts, Patience
 from build_executor.targets.ports import PortBook
 from build_executor.targets.releases import ReleaseStore
@@ -14,6 +12,7 @@ from build_executor.targets.runtime import ProcessRuntime
 from build_executor.targets.supervisor import Supervisor
 from build_executor.targets.switch import EmbeddedSwitch
 from build_executor.targets.switch_process import LocalSwitchProcess
+from build_executor.targets.switching import switched
 
 if TYPE_CHECKING:
     from build_executor.targets.docker_target import Containers
@@ -55,9 +54,7 @@ def local_target(settings: Settings, patience: Patience | None = None) -> LocalT
     def furnish(parts: Parts) -> Parts:
         if settings.docker:
             parts = _containers(settings).contain(parts)
-        if settings.switch == "caddy":
-            parts = parts._replace(switch=CaddySwitch(CaddyAdmin(str(settings.caddy_admin))))
-        return parts
+        return switched(parts, settings)
 
     return LocalTarget(
         settings.services,

@@ -13,6 +13,7 @@ from build_executor.targets.remote_host import RemoteHost
 from build_executor.targets.remote_store import RemoteStore, Vendor, vendor_from_lock
 from build_executor.targets.shell import Login, Shell
 from build_executor.targets.switch import EmbeddedSwitch
+from build_executor.targets.switching import switched
 from build_executor.targets.systemd import RemotePorts, SystemdRuntime, SystemdSwitchProcess
 
 
@@ -25,6 +26,7 @@ def production_targets(
     targets = []
     for number, login in enumerate(logins, start=1):
         parts = host_parts(production_shell(settings, login), login, vendor, settings)
+        parts = switched(parts, settings, str(settings.production_bind))
         name = "production" if number == 1 else f"production-{number}"
         keep = settings.keep_releases
         targets.append(HostTarget(name, parts, keep_releases=keep, patience=patience))

@@ -25,6 +25,28 @@ class Candidate(Value):
     preview_port: int | None = None
 
 
+class Trial(Value):
+    """Who meets a candidate beside its share of the connections, on every route.
+
+    `port_offset` is how far its preview port is above the service's own port.
+    """
+
+    header: tuple[str, str] | None = None
+    cookie: tuple[str, str] | None = None
+    port_offset: int | None = None
+
+    def candidate(self, upstream: str, release: str, share: int, port: int) -> Candidate:
+        """The candidate for the service on this port."""
+        return Candidate(
+            upstream=upstream,
+            release=release,
+            share=share,
+            header=self.header,
+            cookie=self.cookie,
+            preview_port=None if self.port_offset is None else port + self.port_offset,
+        )
+
+
 class Route(Value):
     """A service's public port and where its connections go; `upstream` is host:port.
 
