@@ -12,10 +12,10 @@ export SPEC_ROOTS ?= $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-core test-full check format bench corpus lock clean
+.PHONY: help demo up down test test-core test-full check format bench bench-deploy corpus lock clean
 
 help: ## show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: up ## build SPEC, examples/payment-processor by default, into a running service and show it
 	@$(BIN)/python -m deployments.demo $(SPEC)
@@ -47,6 +47,9 @@ format: $(VENV)/installed-dev ## format and fix what can be fixed mechanically
 
 bench: $(VENV)/installed-dev ## print the figures of the product on this machine
 	@$(BIN)/python -m tests.bench
+
+bench-deploy: $(VENV)/installed-dev ## print what users meet during deployments, good and bad ones
+	@$(BIN)/python -m tests.bench_deploy
 
 corpus: $(VENV)/installed-dev ## build every SPEC of CORPUS, a folder with truth.json, and score it
 	@nice $(BIN)/python -m tests.corpus $(CORPUS)

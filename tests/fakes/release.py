@@ -85,12 +85,13 @@ class Releases:
     folder: Path
     service: str = "shop"
     port: int | None = None
+    server: str = SERVER
 
     def build(self, version: str, **behaviour: object) -> VerifiedRelease:
         """A release; it may be unhealthy=True, crash="why", says="another id", dies_after=4."""
         folder = self.folder / version
         files = {
-            "uvicorn/__main__.py": SERVER,
+            "uvicorn/__main__.py": self.server,
             "behaviour.json": json.dumps(behaviour),
             "VERSION": version,
             "requirements.txt": "# the standard library is enough\n",
