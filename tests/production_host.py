@@ -90,7 +90,7 @@ class ProductionHost:
 
 def start_host(engine: "docker.DockerClient", folder: Path, name: str) -> ProductionHost:
     """A new host; end it with `stop`."""
-    keys = _keys(folder)
+    keys = host_keys(folder)
     container = engine.containers.create(
         debian_image(engine),
         ["/bin/sh", "-c", _INIT],
@@ -120,7 +120,7 @@ def start_host(engine: "docker.DockerClient", folder: Path, name: str) -> Produc
     return host
 
 
-def _keys(folder: Path) -> bytes:
+def host_keys(folder: Path) -> bytes:
     """The files of the host's and the user's keys, as a tar."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("id_ed25519", "host_ed25519"):
