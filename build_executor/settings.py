@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     )
     claude_fallback_models: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("claude-sonnet-5-5", "claude-opus-5-5"),
-        description="asked in this order when a model is gone, separated by `,`",
+        description="asked in this order when a model is gone, separated by `,`; `-`: none",
     )
     claude_prices: dict[str, Price] = Field(
         default={}, description="JSON, dollars per million tokens; goes before the built-in table"
@@ -172,7 +172,7 @@ class Settings(BaseSettings):
     @classmethod
     def _split_models(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
+            return tuple(part.strip() for part in value.split(",") if part.strip(" -"))
         return value
 
     @field_validator("canary_steps", mode="before")

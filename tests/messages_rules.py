@@ -16,6 +16,7 @@ FIELDS = frozenset(
     | {"thinking", "stream", "metadata", "stop_sequences", "service_tier", "container"}
     | {"cache_control", "diagnostics", "inference_geo", "speed", "temperature", "top_p", "top_k"}
 )
+COUNTED = FIELDS - {"max_tokens", "stream", "metadata", "stop_sequences", "service_tier"}
 SAMPLING = ("temperature", "top_p", "top_k")
 UNSUPPORTED = frozenset({"minimum", "maximum", "minLength", "maxLength", "pattern"})
 MOST_BREAKPOINTS = 4
@@ -96,6 +97,14 @@ def check_body(body: Json, version: str, models: Mapping[str, Known]) -> Refuses
         *_cache_faults(body),
     ]
     return invalid(faults[0]) if faults else None
+
+
+def check_count(body: Json, version: str, models: Mapping[str, Known]) -> Refuses | None:
+    """What a count of tokens takes is a request without what only an answer needs."""
+    alien = sorted(set(body) - COUNTED)
+    if alien:
+        return invalid(f"{alien[0]}: Extra inputs are not permitted")
+    return check_body({**body, "max_tokens": 1}, version, models)
 
 
 def text_of(value: object) -> str:

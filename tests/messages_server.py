@@ -26,6 +26,7 @@ from tests.messages_rules import (
     Refuses,
     cached_prefix,
     check_body,
+    check_count,
     check_headers,
     tokens,
 )
@@ -85,6 +86,7 @@ class Says:
         return self.stop_reason or ("tool_use" if calls else "end_turn")
 
 
+Check = Callable[[Json, str, Mapping[str, Known]], Refuses | None]
 Behaviour = Says | Refuses
 Step = Behaviour | Callable[[Json], Behaviour]
 
@@ -194,11 +196,9 @@ class MessagesServer:
     def next_id(self, prefix: str) -> str:
         return f"{prefix}_{next(self._ids):024d}"
 
-    def refuses(self, headers: dict[str, str], body: Json | None) -> Refuses | None:
+    def refuses(self, headers: dict[str, str], body: Json, check: Check) -> Refuses | None:
         refused = check_headers(headers, self.key)
-        if refused is None and body is not None:
-            refused = check_body(body, headers["anthropic-version"], self.models)
-        return refused
+        return refused or check(body, headers["anthropic-version"], self.models)
 
     def behaviour(self, body: Json) -> Behaviour:
         with self._lock:
@@ -275,7 +275,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self) -> None:
-        refused = self.fake.refuses(self._headers(), None)
+        refused = check_headers(self._headers(), self.fake.key)
         name = unquote(self.path.split("?")[0].removeprefix("/v1/models").strip("/"))
         self._note({})
         if refused is not None:
@@ -298,7 +298,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(Refuses(404, "not_found_error", "Not found"))
 
     def _count(self, body: Json) -> None:
-        refused = self.fake.refuses(self._headers(), body)
+        refused = self.fake.refuses(self._headers(), body, check_count)
         if refused is None and self.fake.counting:
             refused = self.fake.counting.pop(0)
         if refused is not None:
@@ -307,7 +307,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(200, {"input_tokens": tokens(body)})
 
     def _answer(self, body: Json) -> None:
-        refused = self.fake.refuses(self._headers(), body)
+        refused = self.fake.refuses(self._headers(), body, check_body)
         says = refused or self.fake.behaviour(body)
         if isinstance(says, Refuses):
             self._refuse(says)

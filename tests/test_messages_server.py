@@ -138,3 +138,11 @@ def test_another_byte_in_the_prefix_misses_the_cache(client: anthropic.Anthropic
     usages = [ask(client, {"system": [prefix]}).usage for prefix in prefixes]
 
     assert [bool(usage.cache_read_input_tokens) for usage in usages] == [False, True, False]
+
+
+def test_a_count_of_tokens_takes_no_output_limit(client: anthropic.Anthropic) -> None:
+    asked: Any = {"model": NEW, "messages": [{"role": "user", "content": "hi"}]}
+
+    assert client.messages.count_tokens(**asked).input_tokens > 1
+    with pytest.raises(anthropic.BadRequestError, match="max_tokens: Extra inputs"):
+        client.messages.count_tokens(**asked, extra_body={"max_tokens": 5})

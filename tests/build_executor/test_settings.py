@@ -142,3 +142,28 @@ def test_other_canary_steps_are_refused(monkeypatch: pytest.MonkeyPatch, steps: 
 
     with pytest.raises(InvalidSettings, match="CANARY_STEPS"):
         load()
+
+
+@pytest.mark.parametrize(
+    ("given", "models"), [("claude-a, claude-b,", ("claude-a", "claude-b")), ("-", ())]
+)
+def test_fallback_models_are_a_list_that_may_be_empty(
+    monkeypatch: pytest.MonkeyPatch, given: str, models: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("CLAUDE_FALLBACK_MODELS", given)
+
+    assert load().claude_fallback_models == models
+
+
+def test_prices_are_given_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = '{"input": 1, "output": 2, "cache_write": 3, "cache_read": 4}'
+    monkeypatch.setenv("CLAUDE_PRICES", f'{{"claude-x": {rates}}}')
+
+    assert load().claude_prices["claude-x"].output == 2
+
+
+def test_a_price_that_lacks_a_rate_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAUDE_PRICES", '{"claude-x": {"input": 1}}')
+
+    with pytest.raises(InvalidSettings, match="CLAUDE_PRICES_CLAUDE-X_OUTPUT: Field required"):
+        load()
