@@ -14,22 +14,35 @@ from build_executor.targets.target import Target
 
 
 @dataclass
+class DyingLedger:
+    """Counts what is recorded: its owner may die before or after each time."""
+
+    ledger: Ledger
+    owner: "DyingTarget"
+
+    @property
+    def state(self) -> ServiceState:
+        return self.ledger.state
+
+    def record(self, state: ServiceState) -> None:
+        self.owner.records += 1
+        with self.owner.step(f"record {self.owner.records}"):
+            self.ledger.record(state)
+
+
+@dataclass
 class DyingTarget:
-    """Does what `target` does; `at` is a moment such as "after switch"."""
+    """Does what `target` does; `at` is a moment such as "after switch" or "before record 2"."""
 
     target: Target
     at: str
+    records: int = 0
 
-    @property
-    def name(self) -> str:
-        return self.target.name
-
-    @property
-    def keep_releases(self) -> int:
-        return self.target.keep_releases
+    def __post_init__(self) -> None:
+        self.name, self.keep_releases = self.target.name, self.target.keep_releases
 
     @contextmanager
-    def _step(self, verb: str) -> Iterator[None]:
+    def step(self, verb: str) -> Iterator[None]:
         self._pass(f"before {verb}")
         yield
         self._pass(f"after {verb}")
@@ -41,7 +54,7 @@ class DyingTarget:
     @contextmanager
     def locked(self, service: str, build_id: str) -> Iterator[Ledger]:
         with self.target.locked(service, build_id) as ledger:
-            yield ledger
+            yield DyingLedger(ledger, self)
             self._pass("before unlock")
 
     def read(self, service: str) -> ServiceState:
@@ -51,11 +64,11 @@ class DyingTarget:
         return self.target.reserve_port(service, wanted)
 
     def install(self, release: Release) -> None:
-        with self._step("install"):
+        with self.step("install"):
             self.target.install(release)
 
     def start(self, service: str, release_id: str) -> str:
-        with self._step("start"):
+        with self.step("start"):
             return self.target.start(service, release_id)
 
     def answering(self, url: str) -> str | None:
@@ -68,25 +81,25 @@ class DyingTarget:
         return self.target.log(service, release_id)
 
     def complaint(self, service: str, release_id: str) -> str | None:
-        with self._step("complaint"):
+        with self.step("complaint"):
             return self.target.complaint(service, release_id)
 
     def offer(self, service: str, release_id: str, port: int, share: int) -> None:
-        with self._step("offer"):
+        with self.step("offer"):
             self.target.offer(service, release_id, port, share)
 
     def withdraw(self, service: str) -> None:
-        with self._step("withdraw"):
+        with self.step("withdraw"):
             self.target.withdraw(service)
 
     def switch(self, service: str, release_id: str, port: int) -> str:
-        with self._step("switch"):
+        with self.step("switch"):
             return self.target.switch(service, release_id, port)
 
     def stop(self, service: str, release_id: str) -> None:
-        with self._step("stop"):
+        with self.step("stop"):
             self.target.stop(service, release_id)
 
     def archive(self, service: str, release_id: str) -> None:
-        with self._step("archive"):
+        with self.step("archive"):
             self.target.archive(service, release_id)

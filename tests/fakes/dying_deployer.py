@@ -1,0 +1,57 @@
+"""A process that deploys, or rolls back, and is killed with SIGKILL at one moment on the way."""
+
+import signal
+import sys
+from pathlib import Path
+
+from build_executor import command
+from build_executor.deployment import Rollout, deploy, prove, roll_back
+from build_executor.errors import CommandFailed
+from build_executor.models import Check, VerifiedRelease
+from build_executor.targets.local import LocalTarget
+from tests.fakes.dying_target import DyingTarget
+
+_ROOT = Path(__file__).parents[2]
+_ROLLOUT = Rollout(guard_seconds=0.5, canary_steps=(50,), canary_step_seconds=0)
+
+
+def dies_deploying(root: Path, verified: VerifiedRelease, moment: str) -> bool:
+    """Whether a deployment below `root` came as far as this moment, and not further."""
+    return _dies("deploy", root, verified, moment)
+
+
+def dies_rolling_back(root: Path, verified: VerifiedRelease, moment: str) -> bool:
+    """The same for the roll-back of the build that made this release."""
+    return _dies("roll-back", root, verified, moment)
+
+
+def _dies(action: str, root: Path, verified: VerifiedRelease, moment: str) -> bool:
+    argv = (sys.executable, "-m", "tests.fakes.dying_deployer", action, str(root), moment)
+    environment = command.clean_environment({"PYTHONPATH": str(_ROOT)})
+    try:
+        command.run((*argv, verified.model_dump_json()), timeout=60, environment=environment)
+    except CommandFailed as death:
+        if death.exit_code != -signal.SIGKILL:
+            raise
+        return True
+    return False
+
+
+def main() -> None:
+    action, root, moment, text = sys.argv[1:]
+    target, verified = (
+        DyingTarget(LocalTarget(Path(root)), moment),
+        VerifiedRelease.model_validate_json(text),
+    )
+    if action == "roll-back":
+        roll_back(verified.release.service, verified.release.build_id, [target])
+    else:
+        prove(deploy(verified, [target], _passes, _ROLLOUT), [target])
+
+
+def _passes(_: str) -> tuple[Check, ...]:
+    return (Check(name="GET /health", passed=True),)
+
+
+if __name__ == "__main__":
+    main()
