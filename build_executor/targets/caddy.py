@@ -10,7 +10,14 @@ from typing import Any
 
 from build_executor.errors import DeploymentFailed
 from build_executor.targets.caddy_admin import CaddyAdmin
-from build_executor.targets.caddy_config import fence_in, routes_in, with_route, without_route
+from build_executor.targets.caddy_config import (
+    fence_in,
+    routes_in,
+    server_of,
+    with_route,
+    without_route,
+)
+from build_executor.targets.caddy_metrics import counted
 from build_executor.targets.switch import Counts, Route
 
 _TRIES = 50
@@ -45,8 +52,14 @@ class CaddySwitch:
         while self._admin.in_flight(upstream) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
 
-    def counts(self, upstream: str) -> Counts:  # noqa: ARG002 - it does not count by upstream
-        """Nothing: Caddy does not count by upstream."""
+    def counts(self, upstream: str) -> Counts:
+        """How the service answered, for as long as `upstream` alone answers for it.
+
+        Caddy counts by server; while there is a candidate nobody knows whose answers they are.
+        """
+        for service, route in self.routes().items():
+            if route.upstream == upstream and route.candidate is None:
+                return counted(self._admin.metrics(), server_of(service))
         return Counts()
 
     def _change(

@@ -32,8 +32,12 @@ class Answer(NamedTuple):
     """What Caddy said; `tag` names the state of the configuration."""
 
     status: int
-    body: Any
+    text: str
     tag: str | None
+
+    def json(self) -> Any:  # noqa: ANN401 - JSON
+        """What the text says; ValueError if it is no JSON."""
+        return json.loads(self.text) if self.text.strip() else None
 
 
 class CaddyAdmin:
@@ -52,7 +56,7 @@ class CaddyAdmin:
         answer = self._get("/config/")
         if answer.tag is None:
             raise DeploymentFailed(f"the Caddy at {self._url} is too old: 2.6 or newer is needed")
-        return answer.body or {}, answer.tag
+        return self._json(answer) or {}, answer.tag
 
     def write(self, config: Mapping[str, Any], tag: str) -> bool:
         """Replace the whole configuration at once; False if it has to be read again.
@@ -70,8 +74,18 @@ class CaddyAdmin:
 
     def in_flight(self, upstream: str) -> int:
         """How many requests this upstream has not answered yet."""
-        upstreams = self._get("/reverse_proxy/upstreams").body or []
+        upstreams = self._json(self._get("/reverse_proxy/upstreams")) or []
         return sum(one["num_requests"] for one in upstreams if one["address"] == upstream)
+
+    def metrics(self) -> str:
+        """What Prometheus would be told."""
+        return self._get("/metrics").text
+
+    def _json(self, answer: Answer) -> Any:  # noqa: ANN401 - JSON
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise DeploymentFailed(f"no Caddy answers at {self._url}: {error}") from error
 
     def _get(self, path: str) -> Answer:
         answer = self._ask_again("GET", path)
@@ -93,7 +107,7 @@ class CaddyAdmin:
             return self._converse(method, path, body, headers or {})
         except _CUT_OFF:
             raise
-        except (OSError, h11.ProtocolError, ValueError) as error:
+        except (OSError, h11.ProtocolError) as error:
             raise DeploymentFailed(f"no Caddy answers at {self._url}: {error}") from error
 
     def _converse(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
@@ -127,7 +141,7 @@ def _read(client: h11.Connection, connection: socket.socket) -> Answer:
                 body += data
             case h11.EndOfMessage(headers=trailers):
                 tag = next((value.decode() for name, value in trailers if name == b"etag"), None)
-                return Answer(status, json.loads(body) if body.strip() else None, tag)
+                return Answer(status, body.decode(errors="replace"), tag)
 
 
 def _heard(connection: socket.socket) -> bytes:
@@ -138,6 +152,7 @@ def _heard(connection: socket.socket) -> bytes:
 
 
 def _reason(answer: Answer) -> str:
-    if isinstance(answer.body, dict) and "error" in answer.body:
-        return str(answer.body["error"])
-    return f"status {answer.status}"
+    try:
+        return str(answer.json()["error"])
+    except (LookupError, TypeError, ValueError):
+        return f"status {answer.status}"

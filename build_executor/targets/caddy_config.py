@@ -29,6 +29,11 @@ _UNAVAILABLE = '{"status":"error","error":{"code":"service_unavailable"}}'
 _ALL = 100
 
 
+def server_of(service: str) -> str:
+    """The name of the service's server."""
+    return _PREFIX + service
+
+
 def routes_in(config: Mapping[str, Any]) -> dict[str, Route]:
     """The routes that this configuration serves, by service."""
     routes = {}
@@ -50,11 +55,11 @@ def with_route(config: Mapping[str, Any], route: Route, host: str) -> Json:
     left = _left_behind(config, route.service, route)
     note = {"route": route.model_dump(mode="json"), "fence": route.fence, "left": left}
     main = [_noted(note), *_for_those_who_ask(route), _proxy(_turns(route)), *_unreachable(left)]
-    servers = {_PREFIX + route.service: _server(f"{host}:{route.port}", main)}
+    servers = {server_of(route.service): _server(f"{host}:{route.port}", main)}
     candidate = route.candidate
     if candidate is not None and candidate.preview_port is not None:
         preview = _server(f"{host}:{candidate.preview_port}", [_proxy([candidate.upstream])])
-        servers[f"{_PREFIX}{route.service}{_PREVIEW}"] = preview
+        servers[server_of(route.service) + _PREVIEW] = preview
     return _replaced(config, route.service, servers)
 
 
@@ -63,7 +68,7 @@ def without_route(config: Mapping[str, Any], service: str, fence: int) -> Json:
     left = _left_behind(config, service, None)
     note = {"route": None, "fence": fence, "left": left}
     server = {**_server("", [_noted(note), *_unreachable(left)]), "listen": []}
-    return _replaced(config, service, {_PREFIX + service: server})
+    return _replaced(config, service, {server_of(service): server})
 
 
 def _servers(config: Mapping[str, Any]) -> Json:
@@ -81,7 +86,7 @@ def _notes(config: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
 
 
 def _replaced(config: Mapping[str, Any], service: str, ours: Mapping[str, Any]) -> Json:
-    former = {_PREFIX + service, f"{_PREFIX}{service}{_PREVIEW}"}
+    former = {server_of(service), server_of(service) + _PREVIEW}
     kept = {name: server for name, server in _servers(config).items() if name not in former}
     apps = config.get("apps") or {}
     http = {**(apps.get("http") or {}), "servers": {**kept, **ours}}
@@ -175,6 +180,7 @@ def _server(address: str, routes: list[Json]) -> Json:
         "listen": [address],
         "protocols": ["h1"],
         "automatic_https": {"disable": True},
+        "metrics": {},
         "routes": routes,
         "errors": {"routes": [{"handle": [unavailable]}]},
     }

@@ -24,6 +24,7 @@ class FakeCaddy:
     def __init__(self, config: Json = None) -> None:
         self.config = config
         self.in_flight: dict[str, list[int]] = {}
+        self.metrics = ""
         self.faults: list[str] = []
         self.writes = 0
 
@@ -64,6 +65,10 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self._fault()
         if fault in {"error", "page"}:
             self._say(404, {"error": "unknown path"} if fault == "error" else "<p>")
+        elif self.path == "/metrics":
+            self._send(200, self.caddy.metrics.encode())
+        elif fault == "no json":
+            self._send(200, b"<p>", self.caddy.tag())
         elif fault in {None, "untagged"}:
             is_config = self.path == "/config/"
             said = self.caddy.config if is_config else self.caddy.upstreams()
@@ -98,6 +103,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _say(self, status: int, said: Json, tag: str | None = None) -> None:
         text = b"" if status == 200 and self.command == "POST" else json.dumps(said).encode()
+        self._send(status, text, tag)
+
+    def _send(self, status: int, text: bytes, tag: str | None = None) -> None:
         trailer = f"etag: {tag}\r\n".encode() if tag else b""
         chunks = b"%x\r\n%s\r\n" % (len(text), text) if text else b""
         head = b"HTTP/1.1 %d X\r\ntrailer: etag\r\ntransfer-encoding: chunked\r\n\r\n" % status

@@ -7,12 +7,14 @@ from pathlib import Path, PurePosixPath
 
 import docker
 import pytest
+from pydantic import HttpUrl
 
 from build_executor.settings import Settings
 from build_executor.targets.host import HostTarget, Patience
 from build_executor.targets.local import LocalTarget, local_supervisor_down, local_target
 from build_executor.targets.production import host_parts, production_shell
 from build_executor.targets.shell import Login
+from tests.caddy import Caddy
 from tests.debian_image import debian_image
 from tests.docker_engine import remove_images
 from tests.fakes.docker import FakeEngine
@@ -36,6 +38,30 @@ def local(local_root: Path) -> Iterator[LocalTarget]:
     target = LocalTarget(local_root, keep_releases=2, patience=patience)
     yield target
     target.supervisor.shut_down()
+
+
+@pytest.fixture(scope="session")
+def caddy_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caddy]:
+    """A real Caddy."""
+    caddy = Caddy(tmp_path_factory.mktemp("caddy"))
+    caddy.start()
+    yield caddy
+    caddy.stop()
+
+
+@pytest.fixture(scope="module")
+def behind_caddy(
+    caddy_process: Caddy, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalTarget]:
+    """The same with a Caddy for a switch."""
+    settings = Settings(
+        build_executor_home=tmp_path_factory.mktemp("home"),
+        switch="caddy",
+        caddy_admin=HttpUrl(caddy_process.admin),
+        keep_releases=2,
+    )
+    yield local_target(settings, Patience(start=3, switch=3, drain=3, lock=0.2))
+    local_supervisor_down(settings)
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +123,25 @@ def remote() -> Iterator[HostTarget]:
         login = Login(user="deploy", host="127.0.0.1")
         parts = host_parts(shell, login, lambda *_: None, settings, 0.2)
         yield HostTarget("production", parts, patience=Patience(start=3, switch=3, drain=3))
+
+
+@pytest.fixture(scope="module")
+def remotely_contained() -> Iterator[HostTarget]:
+    """A production host in this process, on an engine of the tests, for a module."""
+    with tempfile.TemporaryDirectory(prefix="h") as root, FakeShell() as shell:
+        path = Path(root) / "docker.sock"
+        shell.sockets["/var/run/docker.sock"] = str(path)
+        with FakeEngine(path):
+            settings = Settings(
+                build_executor_home=Path(root) / "home",
+                production_runtime="docker",
+                production_root=PurePosixPath(root) / "apps",
+                production_bind=IPv4Address("127.0.0.1"),
+                docker_base_image="base:1",
+            )
+            login = Login(user="deploy", host="127.0.0.1")
+            parts = host_parts(shell, login, lambda *_: None, settings, 0.2)
+            yield HostTarget("production", parts, patience=Patience(start=3, switch=3, drain=3))
 
 
 @pytest.fixture(scope="module")

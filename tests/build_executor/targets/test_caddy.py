@@ -189,6 +189,35 @@ def test_a_drain_gives_up_in_the_end(switch: CaddySwitch, caddy: FakeCaddy) -> N
     switch.drain("127.0.0.1:1", 0.1)
 
     assert caddy.in_flight["127.0.0.1:1"] != []
+
+
+# -- counting
+
+
+OURS = 'handler="reverse_proxy",server="build-executor-shop"'
+METRICS = f"""
+# TYPE caddy_http_requests_total counter
+caddy_http_requests_total{{{OURS}}} 12
+caddy_http_requests_total{{handler="vars",server="build-executor-shop"}} 12
+caddy_http_requests_total{{handler="reverse_proxy",server="site"}} 99
+caddy_http_request_errors_total{{{OURS}}} 1
+caddy_http_request_duration_seconds_count{{code="200",{OURS}}} 8
+caddy_http_request_duration_seconds_count{{code="500",{OURS}}} 2
+caddy_http_request_duration_seconds_count{{code="503",handler="vars",server="x"}} 7
+go_threads 7
+"""
+
+
+def test_a_service_is_counted_while_it_has_one_upstream(
+    switch: CaddySwitch, caddy: FakeCaddy
+) -> None:
+    caddy.metrics = METRICS
+    switch.point(ROUTE)
+    assert switch.counts("127.0.0.1:1") == Counts(answered=9, failed=3)
+    assert switch.counts("127.0.0.1:2") == Counts()
+
+    switch.point(ROUTE.model_copy(update={"candidate": TRIAL}))
+
     assert switch.counts("127.0.0.1:1") == Counts()
 
 
@@ -215,6 +244,7 @@ def test_an_api_that_is_reached_in_another_place_hears_its_own_name(caddy: FakeC
     ("faults", "message"),
     [
         (["garbage"], "no Caddy answers at"),
+        (["no json"], "no Caddy answers at"),
         (["untagged"], "is too old: 2.6 or newer is needed"),
         (["error"], "no Caddy of a known version at .*: unknown path"),
         (["page"], "no Caddy of a known version at .*: status 404"),

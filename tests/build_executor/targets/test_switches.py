@@ -24,7 +24,7 @@ from build_executor.targets.caddy import CaddySwitch
 from build_executor.targets.caddy_admin import CaddyAdmin
 from build_executor.targets.ports import is_free
 from build_executor.targets.supervisor import Supervisor
-from build_executor.targets.switch import Candidate, EmbeddedSwitch, Route, Switch
+from build_executor.targets.switch import Candidate, Counts, EmbeddedSwitch, Route, Switch
 from build_executor.targets.switch_process import LocalSwitchProcess
 from tests.caddy import FOREIGN, Caddy
 from tests.fakes.load import Load
@@ -65,14 +65,6 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owner]:
 
     yield Owner(EmbeddedSwitch(process), crash)
     supervisor.shut_down()
-
-
-@pytest.fixture(scope="module")
-def caddy_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caddy]:
-    caddy = Caddy(tmp_path_factory.mktemp("caddy"))
-    caddy.start()
-    yield caddy
-    caddy.stop()
 
 
 @pytest.fixture
@@ -303,6 +295,14 @@ def test_of_deployers_at_once_the_latest_wins(
     assert all("has taken over" in error for error in refused)
 
 
+def test_answers_and_errors_are_counted(switch: Switch, route: Route, old: WebService) -> None:
+    switch.point(route)
+    for path in ("/", "/", "/broken"):
+        ask(route.port, path)
+
+    assert switch.counts(old.address) == Counts(answered=2, failed=1)
+
+
 # -- a candidate
 
 
@@ -492,18 +492,6 @@ def test_the_embedded_switch_leaves_websockets_alone_while_routes_move(
         client.send("still here")
 
         assert client.recv(timeout=5) == "still here"
-
-
-def test_the_embedded_switch_counts_answers_by_upstream(
-    embedded: Owner, route: Route, old: WebService
-) -> None:
-    embedded.switch.point(route)
-    ask(route.port)
-    ask(route.port, "/broken")
-
-    counts = embedded.switch.counts(old.address)
-
-    assert (counts.answered, counts.failed) == (1, 1)
 
 
 def test_another_site_of_the_same_caddy_is_left_alone(

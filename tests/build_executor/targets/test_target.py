@@ -16,6 +16,8 @@ from tests.ports import free_port
         "local",
         "remote",
         "faintly_contained",
+        "remotely_contained",
+        pytest.param("behind_caddy", marks=pytest.mark.full),
         pytest.param("contained", marks=pytest.mark.full),
         pytest.param("production", marks=pytest.mark.full),
     ]
