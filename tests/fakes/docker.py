@@ -4,6 +4,7 @@ Images are their labels and what their releases were told to do; a running conta
 `/health` on its published port. The target's conformance suite runs against it and the real one.
 """
 
+import contextlib
 import io
 import json
 import re
@@ -17,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.fakes.forwarder import running_forwarder
 
 BASE = "sha256:" + "b" * 64
 Answer = tuple[int, bytes]
@@ -46,7 +49,7 @@ class Container:
     exit_code: int = 0
     out_of_memory: bool = False
     said: str = ""
-    server: ThreadingHTTPServer | None = None
+    runs: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -195,7 +198,12 @@ class FakeEngine:
     def _start(self, name: str, *_: object) -> Answer:
         container = self._find(name)
         assert container is not None
-        if container.image.id == BASE:
+        argv = container.config.get("Cmd") or []
+        if "build_executor.forwarder" in argv and "switch" not in self.refusals:
+            state, admin = Path(argv[4]), Path(argv[5])
+            container.runs.enter_context(running_forwarder(state, admin))
+            container.status = "running"
+        elif container.image.id == BASE:
             container.status, container.said = "exited", self._platform
         elif "crash" in container.image.behaviour:
             container.status, container.exit_code = "restarting", 1
@@ -205,7 +213,7 @@ class FakeEngine:
             if "start" in self.refusals:
                 return 500, json.dumps({"message": self.refusals["start"]}).encode()
             try:
-                container.server = _serve(container)
+                container.runs.enter_context(_serving(container))
             except OSError:
                 return 500, b'{"message": "driver failed: port is already allocated"}'
             container.status = "running"
@@ -236,14 +244,14 @@ class FakeEngine:
         return 204, b""
 
     def _end(self, container: Container) -> None:
-        if container.server is not None:
-            container.server.shutdown()
-            container.server.server_close()
-            container.server = None
+        container.runs.close()
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Who knocks says nothing and goes."""
 
 
 def _handler(engine: FakeEngine) -> type[BaseHTTPRequestHandler]:
@@ -268,7 +276,8 @@ def _handler(engine: FakeEngine) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _serve(container: Container) -> ThreadingHTTPServer:
+@contextlib.contextmanager
+def _serving(container: Container) -> Iterator[None]:
     environment = dict(entry.split("=", 1) for entry in container.config["Env"])
     health = {"status": "active", "release": environment["RELEASE_ID"]}
 
@@ -284,8 +293,13 @@ def _serve(container: Container) -> ThreadingHTTPServer:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", container.port), Health)
+    server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    return server
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def _json(value: object) -> Answer:

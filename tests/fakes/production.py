@@ -176,6 +176,7 @@ class FakeShell:
     manager: FakeManager = field(default_factory=FakeManager)
     did: list[str] = field(default_factory=list)
     held: list[FakeHeld] = field(default_factory=list)
+    sockets: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         return self
@@ -188,7 +189,8 @@ class FakeShell:
     ) -> Said:
         content = b"".join(part if isinstance(part, bytes) else part.read() for part in stdin)
         if _PROGRAM not in argv:
-            return _run_here(argv, content, timeout)
+            here = tuple(self.sockets.get(word, word) for word in argv)
+            return _run_here(here, content, timeout)
         self.did.append(argv[-1])
         output = io.BytesIO()
         status = main(Path(argv[-2]), argv[-1], io.BytesIO(content), output, self.manager)
@@ -208,7 +210,7 @@ class FakeShell:
         return f"http://{address}"
 
     def reach_socket(self, path: str) -> str:
-        return path
+        return self.sockets.get(path, path)
 
 
 @dataclass
