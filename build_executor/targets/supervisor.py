@@ -33,6 +33,17 @@ _RUNNING = 1  # supervisord's own statecode
 _START_SECONDS = 20.0
 _POLL_SECONDS = 0.02
 _NO_ANSWER = (OSError, http.client.HTTPException, xmlrpc.client.Error)
+# Of itself it looks after its programs once a second: its poll sleeps on when one of them ends.
+_DAEMON = """
+from supervisor import poller, supervisord
+
+class AttentivePoller(poller.Poller):
+    def poll(self, timeout):
+        return super().poll(min(timeout, 0.1))
+
+poller.Poller = AttentivePoller
+supervisord.main()
+"""
 _PLAIN_PATH = re.compile(r"[\w/.@+=~ -]+")  # supervisord's files know no way to quote the others
 
 
@@ -110,7 +121,7 @@ class Supervisor:
                     self._call("stopAllProcesses")  # at once; `shutdown` alone: one a second
                     self._call("shutdown")
                 end([daemon])
-            self._end_orphans()
+            end(self._mine())
 
     def ensure(self, program: Program) -> None:
         """Keep this program running; one of its name that is configured otherwise is replaced."""
@@ -197,7 +208,12 @@ class Supervisor:
                 raise DeploymentFailed(f"the supervisor of {self.folder}: {error}") from error
 
     def _launch(self, environment: Mapping[str, str] | None) -> None:
-        self._end_orphans()
+        """Programs outlive a supervisord that was killed: they serve until there is a new one.
+
+        The new switch waits until it may take over from the old one; a service cannot have its
+        port before, and is started again.
+        """
+        orphans = self._mine()
         write_atomically(self._config, self._render().encode())
         log = self.folder / "start.log"
         log.unlink(missing_ok=True)
@@ -207,9 +223,14 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise DeploymentFailed(f"supervisord does not start: {log.read_text()[-500:]}")
             time.sleep(_POLL_SECONDS)
+        end(orphans)
+        for name in self.programs() if orphans else ():
+            if self.state(name) in FAILED_STATES:
+                self._call("stopProcess", name)
+                self._call("startProcess", name, False)  # noqa: FBT003 - not to be waited for
 
     def _argv(self) -> Sequence[str]:
-        return (sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config))
+        return (sys.executable, "-c", _DAEMON, "-c", str(self._config))
 
     def _render(self) -> str:
         text = f"""[supervisord]
@@ -239,9 +260,9 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
                 return process
         return None
 
-    def _end_orphans(self) -> None:
-        """Programs outlive a supervisord that was killed; the new one needs their ports."""
-        end([process for process in psutil.process_iter() if self._is_mine(process)])
+    def _mine(self) -> list[psutil.Process]:
+        """All that was started by a supervisord of this folder, whether that one lives or not."""
+        return [process for process in psutil.process_iter() if self._is_mine(process)]
 
     def _is_mine(self, process: psutil.Process) -> bool:
         try:

@@ -80,7 +80,7 @@ def test_a_deployed_service_outlives_the_deployer(local: LocalTarget, releases: 
 
     daemon = psutil.Process(pid).parent()
     assert daemon is not None
-    assert "supervisor.supervisord" in daemon.cmdline()
+    assert str(local.supervisor.folder / "supervisord.conf") in daemon.cmdline()
     assert daemon.ppid() != os.getpid()
     assert os.getsid(daemon.pid) != os.getsid(0)
 

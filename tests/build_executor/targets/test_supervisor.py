@@ -1,5 +1,7 @@
 """With a real supervisord: what it does on paper is not what this product depends on."""
 
+import contextlib
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from build_executor.errors import DeploymentFailed, InvalidSettings
 from build_executor.targets import supervisor as supervisor_module
 from build_executor.targets.processes import lives
 from build_executor.targets.supervisor import ABSENT, Program, Supervisor
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -39,6 +42,12 @@ def processes(supervisor: Supervisor) -> list[psutil.Process]:
     config = str(supervisor.folder / "supervisord.conf")
     daemon = next(p for p in psutil.process_iter() if config in _arguments(p))
     return [daemon, *daemon.children()]
+
+
+def accepts(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 def _arguments(process: psutil.Process) -> list[str]:
@@ -102,7 +111,7 @@ def test_down_ends_all_programs_and_up_brings_them_back(
     assert len(processes(supervisor)) == 2
 
 
-def test_programs_of_a_killed_supervisor_are_ended_before_they_start_again(
+def test_programs_of_a_killed_supervisor_are_replaced(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
     daemon, orphan = up(supervisor, program(tmp_path))
@@ -112,6 +121,25 @@ def test_programs_of_a_killed_supervisor_are_ended_before_they_start_again(
 
     assert not lives(orphan)
     assert len(processes(supervisor)) == 2
+
+
+def test_a_program_whose_orphan_had_its_port_starts_once_the_port_is_free(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    port = free_port()
+    code = "import os, signal, socket, time;"
+    code += " signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), os._exit(0)));"
+    code += f" s = socket.create_server(('127.0.0.1', {port}));"
+    code += " print('hello', flush=True); time.sleep(600)"
+    argv = (sys.executable, "-I", "-S", "-c", code)
+    daemon, orphan = up(supervisor, program(tmp_path).model_copy(update={"argv": argv}))
+    daemon.kill()
+
+    supervisor.start()
+
+    while len(processes(supervisor)) < 2 or not accepts(port):
+        pass
+    assert not lives(orphan)
 
 
 def test_forgetting_and_ending_what_never_ran_starts_nothing(tmp_path: Path) -> None:
