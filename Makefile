@@ -50,6 +50,7 @@ bench: $(VENV)/installed-dev ## print the figures of the product on this machine
 
 bench-deploy: $(VENV)/installed-dev ## print what users meet during deployments, good and bad ones
 	@$(BIN)/python -m tests.bench_deploy
+	@$(BIN)/python -m tests.bench_switch
 
 corpus: $(VENV)/installed-dev ## build every SPEC of CORPUS, a folder with truth.json, and score it
 	@nice $(BIN)/python -m tests.corpus $(CORPUS)
