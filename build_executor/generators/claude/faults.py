@@ -33,4 +33,4 @@ class Endpoint:
     url: str
     key: str = field(repr=False)
     connect_seconds: float = 5.0
-    silence_seconds: float = 120.0  # the API sends pings while a model thinks
+    silence_seconds: float = 300.0  # a tool's field is sent only once it is complete

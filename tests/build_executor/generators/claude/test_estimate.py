@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from build_executor.claude_models import table
 from build_executor.generators.claude.estimate import estimate
 from build_executor.generators.claude.holes import find_holes
 from build_executor.generators.claude.questions import questions, stable_part
@@ -41,3 +42,12 @@ def test_it_is_of_the_order_of_what_the_first_attempt_is_billed(
 
     expected = estimate(CONTRACT, TEXT, NEW, {})
     assert spending.cost().dollars == pytest.approx(expected.one_attempt, rel=0.15)
+
+
+def test_the_readme_says_what_the_example_costs_by_todays_prices() -> None:
+    readme = (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
+    expected = estimate(CONTRACT, TEXT, NEW, {})
+
+    assert f"costs about ${expected.one_attempt:.2f} with `{NEW}`" in readme
+    assert f"about ${expected.all_attempts:.2f} if it takes all three" in readme
+    assert f"prices of {table().as_of.isoformat()}" in readme
