@@ -79,6 +79,14 @@ class Stack:
             time.sleep(0.1)
         raise AssertionError(f"not reached in {within} s: {build}")
 
+    def rolled_back(self, build_id: str, within: float = 90) -> dict[str, Any]:
+        """The build, once what it had done was undone."""
+        deadline = time.monotonic() + within
+        while (build := self.status(build_id))["rollback"] is None:
+            assert time.monotonic() < deadline, build
+            time.sleep(0.1)
+        return build
+
     def events(self, build_id: str) -> Iterator[dict[str, Any]]:
         url = f"{self.url.replace('http', 'ws', 1)}/builds/{build_id}/stream"
         with connect(url) as stream:
