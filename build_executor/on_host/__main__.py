@@ -1,7 +1,8 @@
-"""Do one thing on this host: `python3 -m build_executor.on_host ROOT VERB`.
+"""Do things on this host: `python3 -m build_executor.on_host ROOT VERB`.
 
-The first line of stdin is a JSON object, the verb's arguments; a stream may follow. The last line
-that is printed is a JSON object: `{"ok": true, ...}`, or `{"ok": false, "kind": ..., "error": ...}`
+`serve` reads lines, each a JSON list of a verb and its arguments, until its client is gone. Every
+other verb reads one such object of arguments, and perhaps a stream after it, and ends. Each thing
+is answered with a JSON line: `{"ok": true, ...}`, or `{"ok": false, "kind": ..., "error": ...}`
 where `kind` is "locked" or "refused". Empty lines are printed meanwhile, as signs of life.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from build_executor.on_host import instances, ledger, releases, switch
+from build_executor.on_host.client import lines
 from build_executor.on_host.places import Locked, Places, Refused
 from build_executor.on_host.user_manager import Manager, UserManager
 from build_executor.ports import NoPort, PortBook
@@ -26,21 +28,15 @@ Answer = dict[str, Any]
 
 
 class Host(NamedTuple):
-    """What verbs work with; `say` prints a good answer."""
+    """What verbs work with; `stream` is what follows the arguments."""
 
     places: Places
     manager: Manager
-    stdin: IO[bytes]
-    say: Callable[..., None]
+    stream: IO[bytes]
 
 
 def _record(host: Host, order: Order) -> Answer:
     ledger.record(host.places, order["service"], order["state"])
-    return {}
-
-
-def _lock(host: Host, order: Order) -> Answer:
-    ledger.hold(host.places, order["service"], order, host.stdin, host.say)
     return {}
 
 
@@ -50,12 +46,12 @@ def _is_installed(host: Host, order: Order) -> Answer:
 
 def _put_packages(host: Host, order: Order) -> Answer:
     packages = (order["key"], order["digest"], order["size"])
-    releases.put_packages(host.places, *packages, host.stdin)
+    releases.put_packages(host.places, *packages, host.stream)
     return {}
 
 
 def _install(host: Host, order: Order) -> Answer:
-    releases.install(host.places, order["service"], order["release"], order, host.stdin)
+    releases.install(host.places, order["service"], order["release"], order, host.stream)
     return {}
 
 
@@ -105,7 +101,6 @@ _VERBS: dict[str, Callable[[Host, Order], Answer]] = {
     "services": lambda host, _: {"services": ledger.services(host.places)},
     "read": lambda host, order: {"state": ledger.read(host.places, order["service"])},
     "record": _record,
-    "lock": _lock,
     "is_installed": _is_installed,
     "has_packages": lambda host, order: {"is": releases.has_packages(host.places, order["key"])},
     "put_packages": _put_packages,
@@ -125,26 +120,49 @@ _VERBS: dict[str, Callable[[Host, Order], Answer]] = {
 
 def main(
     root: Path, verb: str, stdin: IO[bytes], stdout: IO[bytes], manager: Manager | None = None
-) -> int:
-    """Do what `verb` and `stdin` say; the exit status."""
+) -> None:
+    """Do what `verb` and `stdin` say; every refusal is an answer."""
+    host = Host(Places(root), manager or UserManager(), stdin)
+    if verb == "serve":
+        for asked, order in map(json.loads, lines(stdin)):
+            _do(host, asked, order, stdout)
+    elif verb == "lock":
+        _hold_lock(host, stdout)
+    else:
+        _do(host, verb, json.loads(stdin.readline()), stdout)
 
-    def answer(**words: object) -> None:
-        stdout.write(json.dumps(words).encode() + b"\n")
-        stdout.flush()
 
-    def say(**words: object) -> None:
-        answer(ok=True, **words)
-
-    host = Host(Places(root), manager or UserManager(), stdin, say)
-    try:
+def _do(host: Host, verb: str, order: Order, stdout: IO[bytes]) -> None:
+    with _refusals_said(stdout):
         with _signs_of_life(stdout):
-            answered = _VERBS[verb](host, json.loads(stdin.readline()))
+            answer = _VERBS[verb](host, order)
+        _say(stdout, ok=True, **answer)
+
+
+def _hold_lock(host: Host, stdout: IO[bytes]) -> None:
+    said = lines(host.stream)
+    order = json.loads(next(said))
+    with _refusals_said(stdout), contextlib.ExitStack() as stack:
+        with _signs_of_life(stdout):
+            held = ledger.hold(host.places, order["service"], order)
+            state = stack.enter_context(held)
+        _say(stdout, ok=True, state=state)
+        for _ in said:
+            """The client lives."""
+
+
+def _say(stdout: IO[bytes], **answer: object) -> None:
+    stdout.write(json.dumps(answer).encode() + b"\n")
+    stdout.flush()
+
+
+@contextlib.contextmanager
+def _refusals_said(stdout: IO[bytes]) -> Iterator[None]:
+    try:
+        yield
     except (Refused, NoPort, OSError) as error:
         kind = "locked" if isinstance(error, Locked) else "refused"
-        answer(ok=False, kind=kind, error=_reason(error))
-        return 1
-    say(**answered)
-    return 0
+        _say(stdout, ok=False, kind=kind, error=_reason(error))
 
 
 @contextlib.contextmanager
@@ -174,4 +192,4 @@ def _reason(error: Exception) -> str:
 
 
 if __name__ == "__main__":  # pragma: no cover - what `python -m` runs
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2], sys.stdin.buffer, sys.stdout.buffer))
+    main(Path(sys.argv[1]), sys.argv[2], sys.stdin.buffer, sys.stdout.buffer)

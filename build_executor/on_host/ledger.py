@@ -1,6 +1,6 @@
 """The state of services on this host, and the two locks around it.
 
-The deploy lock is held by `hold` for as long as its client lives; each lock has a higher fence than
+The deploy lock is held for as long as its client lives; each lock has a higher fence than
 the one before. The change lock is held for the moment of one change, which is refused if its fence
 is old: a deployer that lost its connection, and its lock with it, changes nothing any more.
 """
@@ -8,11 +8,9 @@ is old: a deployer that lost its connection, and its lock with it, changes nothi
 import contextlib
 import fcntl
 import json
-import os
 import secrets
-import select
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,7 +19,6 @@ from build_executor.on_host.places import Locked, Places, Refused
 
 _POLL_SECONDS = 0.05
 _CHANGE_SECONDS = 30.0  # no change takes longer
-_SILENCE_SECONDS = 30.0  # a client that lives says so every few seconds
 
 State = dict[str, Any]
 
@@ -62,18 +59,12 @@ def changing(places: Places, service: str, fence: int) -> Iterator[None]:
         yield
 
 
-def hold(
-    places: Places,
-    service: str,
-    order: Mapping[str, Any],
-    client: IO[bytes],
-    say: Callable[..., None],
-) -> None:
-    """Take the deploy lock, say the state under it, and keep it until the client is gone.
+@contextlib.contextmanager
+def hold(places: Places, service: str, order: Mapping[str, Any]) -> Iterator[State]:
+    """Take the deploy lock, give the state under it, and keep it for as long as the context lasts.
 
     `order` has `build`, `host` and `seconds`: who asks, and how long to wait. Locked names the
-    holder. The client writes a byte now and then; its silence or the end of its connection frees
-    the lock, and so does the death of this process.
+    holder. The death of this process frees the lock too.
     """
     file = places.service(service) / "deploy.lock"
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
@@ -84,17 +75,8 @@ def hold(
             state = read(places, service) or {"service": service, "fence": 0}
             state["fence"] += 1
             _write(places, service, state)
-        say(state=state)
-        _outlast(client)
+        yield state
         lock.truncate(0)
-
-
-def _outlast(client: IO[bytes]) -> None:
-    """Return when the client has ended or has been silent for too long."""
-    descriptor = client.fileno()
-    while select.select([descriptor], [], [], _SILENCE_SECONDS)[0]:
-        if not os.read(descriptor, 4096):
-            return
 
 
 def _acquire(lock: IO[str], service: str, seconds: float) -> None:

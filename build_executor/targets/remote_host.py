@@ -74,6 +74,8 @@ class RemoteHost:
         self.tools = root / ".tools" / digest
         self._preparing = threading.Lock()
         self._survey: Survey | None = None
+        self._talking = threading.Lock()
+        self._conversation: tuple[Held, contextlib.ExitStack] | None = None
 
     @property
     def name(self) -> str:
@@ -101,19 +103,24 @@ class RemoteHost:
         """The number of the last deploy lock that we had on the service."""
         return self.fences.get(service, 0)
 
-    def ask(
-        self,
-        verb: str,
-        *,
-        stream: BinaryIO | None = None,
-        seconds: float = _SECONDS,
-        **order: object,
+    def ask(self, verb: str, *, seconds: float = _SECONDS, **order: object) -> dict[str, Any]:
+        """What the host answers."""
+        with self._talking:
+            held = self._session()
+            held.write(json.dumps([verb, order]).encode() + b"\n")
+            line = held.line(seconds + _SECONDS)
+            if not line:
+                self.hang_up()
+                raise self._lost(verb)
+            return self._answer(verb, line, held)
+
+    def send(
+        self, verb: str, stream: BinaryIO, *, seconds: float, **order: object
     ) -> dict[str, Any]:
         """What the host answers; `stream` is sent after the arguments."""
-        streams = () if stream is None else (stream,)
-        said = self.shell.run(self._argv(verb), stdin=(_line(order), *streams), timeout=seconds)
+        said = self.shell.run(self._argv(verb), stdin=(_line(order), stream), timeout=seconds)
         lines = [line for line in said.output.splitlines() if line.strip()]
-        return self._answer(verb, lines[-1] if lines else "", said.output)
+        return self._answer(verb, lines[-1] if lines else "", None)
 
     @contextlib.contextmanager
     def locked(self, service: str, build_id: str, seconds: float) -> Iterator[tuple[Held, Any]]:
@@ -126,19 +133,42 @@ class RemoteHost:
         }
         with self.shell.hold(self._argv("lock"), stdin=_line(order)) as held:
             line = held.line(seconds + _SECONDS)
-            state = self._answer("lock", line, line)["state"]
+            if not line:
+                raise self._lost("lock")
+            state = self._answer("lock", line, held)["state"]
             self.fences[service] = int(state["fence"])
             yield held, state
+
+    def hang_up(self) -> None:
+        """End the conversation; the next question begins another one."""
+        conversation, self._conversation = self._conversation, None
+        if conversation is not None:
+            conversation[1].close()
+
+    def _session(self) -> Held:
+        """The conversation with the host's program: it starts once, and answers in milliseconds."""
+        if self._conversation is None or not self._conversation[0].is_alive():
+            self.hang_up()
+            stack = contextlib.ExitStack()
+            held = stack.enter_context(self.shell.hold(self._argv("serve"), stdin=b""))
+            self._conversation = held, stack
+        return self._conversation[0]
+
+    def _lost(self, verb: str) -> DeploymentFailed:
+        return DeploymentFailed(
+            f"{self.name}: the connection was lost during `{verb}`;"
+            " what was left there is removed by the roll-back"
+        )
 
     def _argv(self, verb: str) -> tuple[str, ...]:
         program = (self.survey.executable, "-S", "-P", "-m", "build_executor.on_host")
         return ("env", f"PYTHONPATH={self.tools}", *program, str(self.root), verb)
 
-    def _answer(self, verb: str, line: str, output: str) -> dict[str, Any]:
+    def _answer(self, verb: str, line: str, held: Held | None) -> dict[str, Any]:
         try:
             answer = TypeAdapter(dict[str, Any]).validate_json(line)
         except ValidationError as error:
-            reason = output.strip()[-1000:] or "it said nothing"
+            reason = (line + "".join(_rest(held))).strip()[-1000:] or "it said nothing"
             raise DeploymentFailed(f"{self.name}: `{verb}` failed: {reason}") from error
         if answer.get("ok"):
             return answer
@@ -173,6 +203,12 @@ def _python_problem(said: Said) -> str:
     if said.status == 127:  # noqa: PLR2004 - what a shell says of a missing command
         return "python3 is missing: install Python 3.11 or newer"
     return f"python3 does not work: {said.output.strip()[-500:]}"
+
+
+def _rest(held: Held | None) -> Iterator[str]:
+    """What a program says that dies of an error of its own."""
+    while held is not None and (line := held.line(1)):
+        yield line
 
 
 def _line(order: dict[str, object]) -> bytes:

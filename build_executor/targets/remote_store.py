@@ -96,9 +96,9 @@ class RemoteStore:
         if dependencies is not None:
             self._send_packages(dependencies)
         with release.archive.open("rb") as archive:
-            self._host.ask(
+            self._host.send(
                 "install",
-                stream=archive,
+                archive,
                 seconds=_SHIPPING_SECONDS,
                 service=release.service,
                 release=release.id,
@@ -117,9 +117,9 @@ class RemoteStore:
         if self._host.ask("has_packages", key=dependencies.key)["is"]:
             return
         with dependencies.archive.open("rb") as archive:
-            self._host.ask(
+            self._host.send(
                 "put_packages",
-                stream=archive,
+                archive,
                 seconds=_SHIPPING_SECONDS,
                 key=dependencies.key,
                 digest=dependencies.digest,

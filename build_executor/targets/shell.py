@@ -45,8 +45,12 @@ class Said(Value):
 class Held(Protocol):
     """A command on the host that runs for as long as it is held."""
 
+    def write(self, text: bytes) -> None:
+        """Send this to it; nothing happens if it has ended."""
+        ...
+
     def line(self, seconds: float) -> str:
-        """The next line that it prints; "" if it has ended."""
+        """The next line of what it prints that is not empty; "" if it has ended, or time has."""
         ...
 
     def is_alive(self) -> bool:

@@ -6,7 +6,7 @@ import shlex
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import paramiko
@@ -71,7 +71,7 @@ class SshShell:
                 channel.settimeout(_SILENCE_SECONDS)
                 channel.exec_command(f"exec {shlex.join(argv)}")
                 channel.sendall(stdin)
-            held = HeldCommand(channel, self.name)
+            held = HeldCommand(channel, self._link.close)
             try:
                 yield held
             finally:
@@ -187,30 +187,36 @@ class _Link:
 class HeldCommand:
     """A command that runs until it is released; a thread tells it that we live."""
 
-    def __init__(self, channel: paramiko.Channel, host: str) -> None:
-        self._channel, self._host = channel, host
+    def __init__(self, channel: paramiko.Channel, give_up: Callable[[], None]) -> None:
+        self._channel, self._give_up = channel, give_up
         self._released = threading.Event()
         self._text = b""
+        self._channel.settimeout(_SILENCE_SECONDS)
         self._thread = threading.Thread(target=self._beat, daemon=True)
         self._thread.start()
 
+    def write(self, text: bytes) -> None:
+        """Send this to it; see `Held`."""
+        with contextlib.suppress(OSError):
+            self._channel.sendall(text)
+
     def line(self, seconds: float) -> str:
-        """The next line that says something; "" at the end, DeploymentFailed if none comes."""
+        """The next line that is not empty; "" at the end, and when the host falls silent."""
         deadline = time.monotonic() + seconds
-        while not (line := self._next()).strip():
-            if not line or time.monotonic() > deadline:
-                return ""
-        return line.decode(errors="replace")
+        while time.monotonic() < deadline and (line := self._next()):
+            if line.strip():
+                return line.decode(errors="replace")
+        return ""
 
     def _next(self) -> bytes:
-        self._channel.settimeout(_SILENCE_SECONDS)
         try:
             while b"\n" not in self._text:
                 if not (more := self._channel.recv(_CHUNK)):
                     return b""
                 self._text += more
-        except OSError as error:
-            raise DeploymentFailed(f"{self._host} does not answer: {error}") from error
+        except OSError:
+            self._give_up()  # a host that hangs is not waited for again and again
+            return b""
         line, _, self._text = self._text.partition(b"\n")
         return line + b"\n"
 

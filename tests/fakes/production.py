@@ -146,23 +146,28 @@ class FakeHeld:
         self._output = open(self._lines, "rb")  # noqa: SIM115, PTH123 - a pipe
         self._thread = threading.Thread(target=self._work, args=(argv, manager))
         self._thread.start()
-        self._open = True
+        self.is_open = True
 
     def _work(self, argv: tuple[str, ...], manager: FakeManager) -> None:
         stdin, stdout = self._streams
         with stdin, stdout:
             main(Path(argv[-2]), argv[-1], stdin, stdout, manager)
 
+    def write(self, text: bytes) -> None:
+        os.write(self._stdin, text)
+
     def line(self, seconds: float) -> str:  # noqa: ARG002 - a thread answers, or ends
-        return self._output.readline().decode()
+        while (line := self._output.readline()) == b"\n":
+            """A sign of life."""
+        return line.decode()
 
     def is_alive(self) -> bool:
-        return self._open and self._thread.is_alive()
+        return self.is_open and self._thread.is_alive()
 
     def end(self) -> None:
         """The connection ends, in order or not."""
-        if self._open:
-            self._open = False
+        if self.is_open:
+            self.is_open = False
             os.close(self._stdin)
             self._thread.join()
             self._output.close()
@@ -193,12 +198,11 @@ class FakeShell:
             return _run_here(here, content, timeout)
         self.did.append(argv[-1])
         output = io.BytesIO()
-        status = main(Path(argv[-2]), argv[-1], io.BytesIO(content), output, self.manager)
-        return Said(output=output.getvalue().decode(), status=status)
+        main(Path(argv[-2]), argv[-1], io.BytesIO(content), output, self.manager)
+        return Said(output=output.getvalue().decode(), status=0)
 
     @contextlib.contextmanager
     def hold(self, argv: tuple[str, ...], *, stdin: bytes) -> Iterator[FakeHeld]:
-        self.did.append(argv[-1])
         held = FakeHeld(argv, self.manager, stdin)
         self.held.append(held)
         try:
@@ -215,7 +219,7 @@ class FakeShell:
 
 @dataclass
 class CutShell:
-    """`shell`, whose connection is lost just before or after the `at`-th command.
+    """`shell`, whose connection is lost just before or after the `at`-th command or question.
 
     The locks that it held are free then. The next command has a new connection, unless the host
     `stays_away`.
@@ -234,18 +238,20 @@ class CutShell:
     def run(
         self, argv: tuple[str, ...], *, stdin: tuple[bytes | BinaryIO, ...] = (), timeout: float
     ) -> Said:
-        if not self._is_cut():
+        if not self.is_cut():
             return self.shell.run(argv, stdin=stdin, timeout=timeout)
         if self.is_after and self.count == self.at:
             self.shell.run(argv, stdin=stdin, timeout=timeout)
-        raise self._lost()
+        self.lose()
+        raise DeploymentFailed(f"{self.name}: the connection was lost")
 
     @contextlib.contextmanager
-    def hold(self, argv: tuple[str, ...], *, stdin: bytes) -> Iterator[FakeHeld]:
-        if self._is_cut():
-            raise self._lost()
+    def hold(self, argv: tuple[str, ...], *, stdin: bytes) -> Iterator["CutHeld"]:
+        if self.is_cut():
+            self.lose()
+            raise DeploymentFailed(f"{self.name}: the connection was lost")
         with self.shell.hold(argv, stdin=stdin) as held:
-            yield held
+            yield CutHeld(self, held)
 
     def reach(self, address: str) -> str:
         return self.shell.reach(address)
@@ -253,14 +259,38 @@ class CutShell:
     def reach_socket(self, path: str) -> str:
         return self.shell.reach_socket(path)
 
-    def _is_cut(self) -> bool:
+    def is_cut(self) -> bool:
+        """Whether the next command meets no connection, or has none to answer by."""
         self.count += 1
         return self.count == self.at or (self.stays_away and self.count > self.at)
 
-    def _lost(self) -> DeploymentFailed:
+    def lose(self) -> None:
+        """All that was held by the connection ends."""
         for held in self.shell.held:
             held.end()
-        return DeploymentFailed(f"{self.name}: the connection was lost")
+
+
+@dataclass
+class CutHeld:
+    """What is held by a connection that may be cut."""
+
+    shell: CutShell
+    held: FakeHeld
+
+    def write(self, text: bytes) -> None:
+        if not self.shell.is_cut():
+            self.held.write(text)
+            return
+        if self.shell.is_after and self.shell.count == self.shell.at:
+            self.held.write(text)
+            self.held.line(1)
+        self.shell.lose()
+
+    def line(self, seconds: float) -> str:
+        return self.held.line(seconds) if self.held.is_open else ""
+
+    def is_alive(self) -> bool:
+        return self.held.is_alive()
 
 
 def _run_here(argv: tuple[str, ...], stdin: bytes, timeout: float) -> Said:
