@@ -1,5 +1,10 @@
 """The reader of events, where no server would send them."""
 
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from build_executor.generators.claude.answer import Answer, Json
 from build_executor.generators.model import Outcome, Usage
 
@@ -53,3 +58,30 @@ def test_an_answer_without_its_end_is_cut_whatever_its_reason_says() -> None:
 
 def test_the_output_of_a_broken_answer_is_estimated() -> None:
     assert answer(START, *a_call("x" * 300)).usage() == Usage(input_tokens=7, output_tokens=100)
+
+
+@given(
+    texts=st.lists(st.text(max_size=40), min_size=1, max_size=4),
+    at=st.integers(min_value=0, max_value=60),
+    size=st.integers(min_value=1, max_value=9),
+)
+def test_wherever_a_stream_is_cut_what_is_whole_is_what_was_written(
+    texts: list[str], at: int, size: int
+) -> None:
+    inputs = [{"name": f"f{number}", "source": text} for number, text in enumerate(texts)]
+    events = [START, *(event for one in inputs for event in in_pieces(one, size))]
+    events += [ended("tool_use"), STOP]
+
+    said = answer(*events[: at * len(events) // 60])
+
+    whole = [call.input for call in said.whole_calls()]
+    assert whole == inputs[: len(whole)]
+    assert said.is_over or len(whole) < len(inputs)
+
+
+def in_pieces(value: Json, size: int) -> list[Json]:
+    start, _, stop = a_call("")
+    text = json.dumps(value)
+    pieces = [text[i : i + size] for i in range(0, len(text), size)]
+    deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+    return [start, *({"type": "content_block_delta", "delta": one} for one in deltas), stop]
