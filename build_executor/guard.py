@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from build_executor.errors import BuildExecutorError, DeploymentFailed
@@ -25,6 +26,7 @@ Gate = Callable[[str], tuple[Check, ...]]
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.25  # between looks at what costs more than a request
 _SILENCE_SECONDS = 1.5
+_MOST_MISSES = 3
 _LEAST_FAILURES = 5  # before users' errors say anything
 _MORE_FAILURES = 0.1  # on top of twice the share that the forerunner had
 _T = TypeVar("_T")
@@ -57,9 +59,9 @@ def guard(guarded: Sequence[Guarded], gate: Gate, span: Span) -> None:
     the beginning and at the end, through the public address and, at the end, the private one too.
     """
     since, stopped = _Since(time.monotonic(), "the switch"), threading.Event()
-    pool = ThreadPoolExecutor(max_workers=3 * len(guarded))
+    pool = ThreadPoolExecutor(max_workers=5 * len(guarded))
     try:
-        signs = [_submit(pool, _Lookout(one, since).until(stopped)) for one in guarded]
+        signs = _look_out(pool, guarded, since, stopped)
         signs += [_submit(pool, _asked(one, one.public_url, gate, since)) for one in guarded]
         _wait(signs, since.began, span)
         last = [(one, url) for one in guarded for url in (one.public_url, one.private_url)]
@@ -73,9 +75,9 @@ def guard(guarded: Sequence[Guarded], gate: Gate, span: Span) -> None:
 def watch_share(guarded: Sequence[Guarded], span: Span) -> None:
     """The same for a release that has only a share of the traffic; its contract is not asked."""
     since, stopped = _Since(time.monotonic(), "it was offered"), threading.Event()
-    pool = ThreadPoolExecutor(max_workers=len(guarded))
+    pool = ThreadPoolExecutor(max_workers=2 * len(guarded))
     try:
-        signs = [_submit(pool, _Lookout(one, since).until(stopped)) for one in guarded]
+        signs = _look_out(pool, guarded, since, stopped)
         _wait(signs, since.began, span)
         _settle(signs, [], stopped)
     finally:
@@ -105,60 +107,71 @@ class _Since(NamedTuple):
 
 
 class _Lookout:
-    """Looks for bad signs on one host."""
+    """Looks for bad signs on one host.
+
+    A process whose end nobody has noticed yet answers nothing: the pulse is taken often, and apart
+    from what takes longer, such as asking an engine that is busy with the same crash.
+    """
 
     def __init__(self, guarded: Guarded, since: _Since) -> None:
         self._guarded, self._since = guarded, since
-        self._answered = self._looked = since.began
+        self._answered = self._missed_at = since.began
+        self._misses = 0
+        self._looked = 0.0
         self._probes = guarded.watch.result().requests
         self._before, self._forerunner = Counts(), 0.0
 
-    def until(self, stopped: threading.Event) -> Callable[[], tuple[Finding, ...]]:
-        """Look until `stopped`: what was seen first, or nothing."""
+    def signs(self, stopped: threading.Event) -> list[Callable[[], tuple[Finding, ...]]]:
+        """What to run at the same time until `stopped`; each returns what it saw first."""
+        return [partial(self._until, stopped, look) for look in (self._pulse, self._closer_look)]
 
-        def look() -> tuple[Finding, ...]:
-            try:
-                seen = self._look(stopped)
-            except (BuildExecutorError, OSError) as error:
-                seen = ("lost", str(error))
-            if seen is None:
-                return ()
-            message = f"{self._since} on {self._guarded.target.name}: {seen[1]}"
-            return (Finding(gate="guard", rule=seen[0], message=message),)
+    def _until(
+        self, stopped: threading.Event, look: Callable[[], tuple[str, str] | None]
+    ) -> tuple[Finding, ...]:
+        try:
+            while (seen := look()) is None and not stopped.wait(_PAUSE_SECONDS):
+                pass
+        except (BuildExecutorError, OSError) as error:
+            seen = ("lost", str(error))
+        if seen is None:
+            return ()
+        message = f"{self._since} on {self._guarded.target.name}: {seen[1]}"
+        return (Finding(gate="guard", rule=seen[0], message=message),)
 
-        return look
+    def _pulse(self) -> tuple[str, str] | None:
+        release_id, now = self._guarded.release.id, time.monotonic()
+        found = self._guarded.target.answering(self._guarded.private_url)
+        if found not in {None, release_id}:
+            return "marker", f"{found} answers instead of {release_id}"
+        if found is not None:
+            self._answered, self._misses = now, 0
+        else:
+            self._missed_at = self._missed_at if self._misses else now
+            self._misses += 1
+        return self._silence()
 
-    def _look(self, stopped: threading.Event) -> tuple[str, str] | None:
-        self._before = self._counts_of(self._guarded.release.id)
-        self._forerunner = _share(self._counts_of(self._guarded.forerunner))
-        while (sign := self._sign()) is None and not stopped.wait(_PAUSE_SECONDS):
-            pass
-        return sign
-
-    def _sign(self) -> tuple[str, str] | None:
-        target, release = self._guarded.target, self._guarded.release
-        found = target.answering(self._guarded.private_url)
-        if found == release.id:
-            self._answered = time.monotonic()
-        elif found is not None:
-            return "marker", f"{found} answers instead of {release.id}"
-        if found is None or self._is_time_to_look():
-            return self._closer_look()
-        return None
-
-    def _is_time_to_look(self) -> bool:
-        return time.monotonic() - self._looked > _LOOK_SECONDS
-
-    def _closer_look(self) -> tuple[str, str] | None:
-        target, release = self._guarded.target, self._guarded.release
-        self._looked = time.monotonic()
-        complaint = target.complaint(release.service, release.id)
-        if complaint is not None:
-            return "crash", complaint
-        silence = max(self._looked - self._answered, self._guarded.watch.silence())
+    def _silence(self) -> tuple[str, str] | None:
+        """Users who are answered count more than a way to the host that may be broken."""
+        seen = self._guarded.watch.last_seen(self._guarded.release.id)
+        if self._misses >= _MOST_MISSES and seen < self._missed_at:
+            return "silence", f"{self._misses} requests in a row had no healthy answer"
+        silence = time.monotonic() - max(self._answered, seen)
+        silence = max(silence, self._guarded.watch.silence())
         if silence > _SILENCE_SECONDS:
             return "silence", f"no healthy answer for {silence:.1f} s"
-        return self._errors()
+        return None
+
+    def _closer_look(self) -> tuple[str, str] | None:
+        now = time.monotonic()
+        if not self._misses and now - self._looked < _LOOK_SECONDS:
+            return None
+        target, release = self._guarded.target, self._guarded.release
+        if not self._looked:
+            self._before = self._counts_of(release.id)
+            self._forerunner = _share(self._counts_of(self._guarded.forerunner))
+        self._looked = now
+        complaint = target.complaint(release.service, release.id)
+        return self._errors() if complaint is None else ("crash", complaint)
 
     def _errors(self) -> tuple[str, str] | None:
         """Whether users meet more errors than with the forerunner; our own probes do not count."""
@@ -176,6 +189,13 @@ class _Lookout:
         if release_id is None:
             return Counts()
         return self._guarded.target.counts(self._guarded.release.service, release_id)
+
+
+def _look_out(
+    pool: ThreadPoolExecutor, guarded: Sequence[Guarded], since: _Since, stopped: threading.Event
+) -> list[Future[tuple[Finding, ...]]]:
+    looks = [look for one in guarded for look in _Lookout(one, since).signs(stopped)]
+    return [_submit(pool, look) for look in looks]
 
 
 def _asked(

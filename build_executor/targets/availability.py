@@ -23,13 +23,16 @@ class Watch:
     does not count: nobody had a service to miss.
     """
 
-    def __init__(self, ask: Callable[[], str | None]) -> None:
-        self._ask = ask
+    def __init__(
+        self, ask: Callable[[], str | None], pause_seconds: float = _PAUSE_SECONDS
+    ) -> None:
+        self._ask, self._pause_seconds = ask, pause_seconds
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._stop = threading.Event()
         self._asked = threading.Semaphore(0)
         self._answered: list[float] = []
         self._seconds: list[float] = []
+        self._seen: dict[str, float] = {}
         self._failed = 0
         self._began = time.monotonic()
 
@@ -72,17 +75,22 @@ class Watch:
         """For how many seconds there has been no answer."""
         return time.monotonic() - (self._answered[-1] if self._answered else self._began)
 
+    def last_seen(self, release_id: str) -> float:
+        """When this release answered last, on the monotonic clock; 0 if it never did."""
+        return self._seen.get(release_id, 0)
+
     def _run(self) -> None:
         while not self._stop.is_set():
             began = time.monotonic()
             found = self._ask()
             if found is not None:
                 self._answered.append(time.monotonic())
+                self._seen[found] = self._answered[-1]
                 self._seconds.append(self._answered[-1] - began)
             elif self._answered:
                 self._failed += 1
             self._asked.release()
-            self._stop.wait(_PAUSE_SECONDS)
+            self._stop.wait(self._pause_seconds)
 
 
 class Watches:
