@@ -15,7 +15,8 @@ from build_executor.on_host.places import Refused
 
 _SECONDS = 25.0
 _UNITS = Path(".config/systemd/user")
-_LINGER = Path("/var/lib/systemd/linger")
+_LINGER = "var/lib/systemd/linger"
+_PROGRAMS = "/usr/local/bin:/usr/bin:/bin"
 _LOG_TAIL = 1500
 
 
@@ -64,16 +65,22 @@ class Manager(Protocol):
 
 
 class UserManager:
-    """Units of this user; Refused when systemd does not do what it is asked."""
+    """Units of this user; Refused when systemd does not do what it is asked.
 
-    def __init__(self) -> None:
+    `root` is where the host's files are, `programs` where its commands are looked for.
+    """
+
+    def __init__(self, root: Path = Path("/"), programs: str = _PROGRAMS) -> None:
         self._user = pwd.getpwuid(os.getuid())
-        self._runtime = Path(f"/run/user/{self._user.pw_uid}")
+        self._runtime = root / f"run/user/{self._user.pw_uid}"
+        self._home = root / self._user.pw_dir.removeprefix("/")
+        self._linger = root / _LINGER / self._user.pw_name
+        self._programs = programs
 
     def check(self) -> None:
         """Refused, saying what to do, where units would end with the login."""
         name = self._user.pw_name
-        if not (_LINGER / name).exists():
+        if not self._linger.exists():
             raise Refused(
                 f"services of {name} would end when it logs out:"
                 f" run `loginctl enable-linger {name}` as root once"
@@ -83,7 +90,7 @@ class UserManager:
 
     def file(self, unit: str) -> Path:
         """Where the unit is written down, or would be."""
-        return Path(self._user.pw_dir) / _UNITS / unit
+        return self._home / _UNITS / unit
 
     def text(self, unit: str) -> str | None:
         """The unit as it is written down; None if there is none."""
@@ -145,7 +152,7 @@ class UserManager:
 
     def _run(self, argv: list[str]) -> tuple[int, str]:
         environment = {
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "PATH": self._programs,
             "XDG_RUNTIME_DIR": str(self._runtime),
             "LC_ALL": "C.UTF-8",
         }
