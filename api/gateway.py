@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 from api.errors import ApiError, NotRegistered, PrefectAway
 from api.patience import PatientTransport
 from api.runs import LogLine, Page, Resumption, Run, RunFilter, State, StateType, TaskRun, run_id
+from api.unfinished import LONGEST_ROLL_BACK
 
 if TYPE_CHECKING:
     from prefect.client.orchestration.base import HTTP_METHODS
@@ -31,7 +32,6 @@ BUILD_DEPLOYMENT = "build-service/local"
 ROLL_BACK_DEPLOYMENT = "roll-back-service/local"
 DEFAULT_API_URL = "http://127.0.0.1:4200/api"
 
-LONGEST_ROLL_BACK = timedelta(minutes=10)  # one that runs longer lost its process
 PAGE_LIMIT = 200  # Prefect's own
 _SUBMITS_AT_ONCE = 4  # more of them only make SQLite refuse more
 _BY_NAME: "ServerRoutes" = "/deployments/name/{flow_name}/{deployment_name}"
@@ -99,6 +99,17 @@ class Gateway:
         deployment = await self._deployment(ROLL_BACK_DEPLOYMENT)
         which = {**_of(deployment), "tags": {"all_": [_build_tag(build_id)]}}
         found = await self._filter("/flow_runs/filter", {"flow_runs": which, "limit": PAGE_LIMIT})
+        return [Run.model_validate(item) for item in found]
+
+    async def roll_backs_since(self, moment: datetime) -> list[Run]:
+        """The newest roll-back runs of all builds, the newest first."""
+        deployment = await self._deployment(ROLL_BACK_DEPLOYMENT)
+        body = {
+            "flow_runs": {**_of(deployment), "expected_start_time": {"after_": moment.isoformat()}},
+            "sort": "EXPECTED_START_TIME_DESC",
+            "limit": PAGE_LIMIT,
+        }
+        found = await self._filter("/flow_runs/filter", body)
         return [Run.model_validate(item) for item in found]
 
     async def read(self, any_id: str) -> Run | None:

@@ -1,4 +1,6 @@
 import asyncio
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,22 +10,34 @@ from api.reconciler import Reconciler
 from api.runs import RunFilter, StateType
 from build_executor import artifacts, ownership
 from build_executor.artifacts import ArtifactStore
-from build_executor.models import BuildRecord, BuildRequest
+from build_executor.models import BuildRecord, BuildRequest, RollbackReport
 from tests.api.live.running import Client
 from tests.prefect_server import PrefectServer
 
 pytestmark = pytest.mark.full
 
+MISSED_A_HOST = RollbackReport(
+    rollback_status="failed", previous_version_restored=False, service_health="error"
+)
 GONE = ownership.this_process().model_copy(update={"pid": 2**22 + 1})
 
 
-def once(prefect: PrefectServer, home: Path, *, dead: bool) -> None:
+def once(
+    prefect: PrefectServer, home: Path, *, dead: bool = False, later: timedelta = timedelta()
+) -> None:
     """One pass, in which every owner counts as alive or as gone."""
 
     async def passing() -> None:
         async with open_gateway(prefect.api_url) as gateway:
             store = ArtifactStore(home / "artifacts")
-            await Reconciler(gateway, store, alive=lambda _: not dead, grace_seconds=0).once()
+            reconciler = Reconciler(
+                gateway,
+                store,
+                alive=lambda _: not dead,
+                grace_seconds=0,
+                clock=lambda: datetime.now(UTC) + later,
+            )
+            await reconciler.once()
 
     asyncio.run(passing())
 
@@ -116,6 +130,22 @@ def test_a_build_that_prefect_saw_die_is_rolled_back(
     once(prefect, home, dead=False)
 
     client.until_rolled_back(build_id)
+
+
+def test_a_roll_back_that_missed_a_host_is_repeated(
+    client: Client, prefect: PrefectServer, home: Path, spec: Path
+) -> None:
+    build_id = client.submit(spec, metadata={"fails": "failed_deployment"})
+    client.ended(build_id)
+    store = ArtifactStore(home / "artifacts")
+    store.write_value(build_id, artifacts.ROLLBACK_REPORT, MISSED_A_HOST)
+
+    once(prefect, home)
+    assert client.status(build_id)["rollback"]["rollback_status"] == "failed"
+    once(prefect, home, later=timedelta(minutes=2))
+
+    while client.status(build_id)["rollback"]["rollback_status"] != "success":
+        time.sleep(0.1)  # the test's time limit ends it
 
 
 def _without_tags(prefect: PrefectServer, build_id: str) -> None:
