@@ -74,7 +74,7 @@ async def serve(
         writer.close()
 
     switch = Forwarder(state, patience=patience, host=host)
-    switch.restore()
+    await switch.restore()
     _remove(admin)
     server = await asyncio.start_unix_server(converse, admin)
     try:

@@ -7,8 +7,13 @@ the answer, one JSON object each; it ends with 1 if there was none within SECOND
 import json
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
+
+_NOBODY = (ConnectionRefusedError, FileNotFoundError)
+_TAKE_OVER_SECONDS = 3.0
+_POLL_SECONDS = 0.02
 
 
 def ask(admin: Path, command: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -22,6 +27,18 @@ def ask(admin: Path, command: dict[str, Any], seconds: float) -> dict[str, Any]:
     if "ok" not in answer:
         raise ConnectionResetError("it ended before it answered")
     return answer
+
+
+def insist(admin: Path, command: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """The same; when the forwarder has just died, the answer of the one that takes its place."""
+    deadline = time.monotonic() + _TAKE_OVER_SECONDS
+    while True:
+        try:
+            return ask(admin, command, seconds)
+        except _NOBODY:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_POLL_SECONDS)
 
 
 def main(admin: Path, seconds: float) -> int:

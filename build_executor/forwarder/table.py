@@ -52,12 +52,13 @@ class Forwarder:
         self._tallies = Tallies()
         self._changing = asyncio.Lock()
 
-    def restore(self) -> None:
-        """Read the table back; a port that is not free yet is tried again until it is."""
+    async def restore(self) -> None:
+        """Read the table back and open its ports; one that is not free yet is tried again."""
         self._routes, self._fences = read_table(self._state)
         for service, route in self._routes.items():
             for door in _doors(service, route):
-                self._spawn(self._listen_until_bound(door))
+                if not await self._is_bound(door):
+                    self._spawn(self._listen_until_bound(door))
 
     def status(self) -> dict[str, Any]:
         """The routes, how many connections each upstream still has, and how it answered so far."""
@@ -170,8 +171,10 @@ class Forwarder:
         return Listener(port, server)
 
     async def _listen_until_bound(self, door: Door) -> None:
-        while not await self._is_bound(door):  # noqa: ASYNC110 - whoever has it will not say
+        while True:
             await asyncio.sleep(_REBIND_SECONDS)
+            if await self._is_bound(door):
+                return
 
     async def _is_bound(self, door: Door) -> bool:
         """Whether the port is open now, or wanted no more."""

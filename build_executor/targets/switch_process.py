@@ -7,13 +7,14 @@ from typing import Any
 
 import build_executor
 from build_executor.errors import DeploymentFailed
-from build_executor.forwarder.ask import ask
+from build_executor.forwarder.ask import ask, insist
 from build_executor.targets.supervisor import Program, Supervisor
 from build_executor.targets.unix_sockets import socket_path
 
 PUBLIC_HOST = "127.0.0.1"
 _CALL_SECONDS = 5.0
 _START_SECONDS = 10.0
+_NAMES = ("switch", "switch-spare")
 _POLL_SECONDS = 0.02
 _PACKAGE = Path(build_executor.__file__).parent
 
@@ -35,7 +36,11 @@ def asking_argv(python: str, admin: str, seconds: float) -> tuple[str, ...]:
 
 
 class LocalSwitchProcess:
-    """The forwarder under this machine's supervisor; its table is in `folder`."""
+    """The forwarder under this machine's supervisor; its table is in `folder`.
+
+    There are two of it: one forwards, and a spare waits until the first one has died. It is there
+    at once, while supervisord needs a second to notice.
+    """
 
     def __init__(self, folder: Path, supervisor: Supervisor) -> None:
         self._folder, self._supervisor = folder, supervisor
@@ -48,7 +53,8 @@ class LocalSwitchProcess:
     def ensure_running(self) -> None:
         """Return when it answers; DeploymentFailed if it does not come up."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._supervisor.ensure(self._program())
+        for name in _NAMES:
+            self._supervisor.ensure(self._program(name))
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():
             if time.monotonic() > deadline:
@@ -58,7 +64,7 @@ class LocalSwitchProcess:
     def ask(self, command: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Its answer; DeploymentFailed if it has none."""
         try:
-            return ask(self._admin, command, seconds)
+            return insist(self._admin, command, seconds)
         except OSError as error:
             raise DeploymentFailed(f"the switch does not answer: {error}") from error
 
@@ -66,13 +72,13 @@ class LocalSwitchProcess:
     def _state(self) -> Path:
         return self._folder / "routes.json"
 
-    def _program(self) -> Program:
+    def _program(self, name: str) -> Program:
         return Program(
-            name="switch",
+            name=name,
             argv=forwarder_argv(sys.executable, str(self._state), str(self._admin)),
             directory=self._folder,
             environment={"PYTHONPATH": str(_PACKAGE.parent)},
-            log=self._folder / "switch.log",
+            log=self._folder / f"{name}.log",
             stop_seconds=5,
             is_first=True,
         )

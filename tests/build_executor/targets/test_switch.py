@@ -65,7 +65,7 @@ def test_a_route_stays_until_it_is_removed(
 
     assert switch.routes() == {"shop": shop}
     assert switch.counts(shop.upstream) == Counts()
-    assert supervisor.programs() == ["switch"]
+    assert supervisor.programs() == ["switch", "switch-spare"]
 
     switch.remove("shop", 1)
 
