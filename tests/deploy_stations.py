@@ -30,6 +30,15 @@ _PATIENCE = Patience(start=START_SECONDS)
 _MEBIBYTE = 2**20
 
 
+# What docs/production.md advises, so that a killed manager of the user's services comes back.
+_ADVICE = """
+mkdir -p /etc/systemd/system/user@.service.d
+printf '[Service]\\nRestart=always\\nRestartSec=100ms\\n' \\
+    > /etc/systemd/system/user@.service.d/restart.conf
+systemctl daemon-reload
+"""
+
+
 class Missing(Exception):
     """This machine cannot run that target; says why."""
 
@@ -170,6 +179,7 @@ class Stations:
         _image(engine)
         with contextlib.closing(docker.DockerClient(base_url=engine)) as client:
             host = start_host(client, self._folder / "keys", "bench")
+            host.run(_ADVICE)
             settings = Settings(
                 build_executor_home=home,
                 production_hosts=(host.login,),

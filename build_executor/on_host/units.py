@@ -29,7 +29,7 @@ ExecStart={command}
 WorkingDirectory={folder}
 {environment}
 Restart=always
-RestartSec=1
+RestartSec={pause}
 RestartSteps=5
 RestartMaxDelaySec=30
 TimeoutStopSec=10
@@ -86,6 +86,7 @@ def service_text(places: Places, service: str, release: str, port: int) -> str:
         command=" ".join(_word(word) for word in _serve(port)),
         folder=_word(folder),
         environment=_environment(variables),
+        pause="500ms",
         memory="512M",
         files=4096,
         families="AF_INET AF_INET6",
@@ -100,6 +101,7 @@ def switch_text(places: Places, tools: Path, argv: list[str]) -> str:
         command=" ".join(_word(word) for word in argv),
         folder=_word(places.switch),
         environment=_environment({"PYTHONPATH": str(tools)}),
+        pause="100ms",  # all services wait for it
         memory="512M",
         files=65536,
         families="AF_INET AF_INET6 AF_UNIX",

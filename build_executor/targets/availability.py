@@ -23,10 +23,8 @@ class Watch:
     does not count: nobody had a service to miss.
     """
 
-    def __init__(
-        self, ask: Callable[[], str | None], pause_seconds: float = _PAUSE_SECONDS
-    ) -> None:
-        self._ask, self._pause_seconds = ask, pause_seconds
+    def __init__(self, ask: Callable[[], str | None]) -> None:
+        self._ask = ask
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._stop = threading.Event()
         self._asked = threading.Semaphore(0)
@@ -90,7 +88,7 @@ class Watch:
             elif self._answered:
                 self._failed += 1
             self._asked.release()
-            self._stop.wait(self._pause_seconds)
+            self._stop.wait(_PAUSE_SECONDS)
 
 
 class Watches:
