@@ -39,7 +39,10 @@ def failure_of(target: FakeTarget, gate: Gate, rollout: Rollout = LONG) -> Deplo
     return failure.value
 
 
-def test_a_crash_sends_the_traffic_back_at_once_and_says_when() -> None:
+def test_a_crash_sends_the_traffic_back_at_once_and_says_when(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "_MOST_MISSES", 1000)
     target = FakeTarget()
     live(target)
 
@@ -68,8 +71,7 @@ def test_a_first_release_that_crashes_leaves_nothing() -> None:
     assert_nothing(target)
 
 
-def test_a_release_that_says_nothing_any_more_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "_SILENCE_SECONDS", 0.05)
+def test_a_release_that_says_nothing_any_more_is_given_up() -> None:
     target = FakeTarget()
     live(target)
 
@@ -79,7 +81,39 @@ def test_a_release_that_says_nothing_any_more_is_given_up(monkeypatch: pytest.Mo
 
     failure = failure_of(target, at_the_public_address(fall_silent))
 
-    assert [finding.rule for finding in failure.findings] == ["silence"]
+    assert "3 requests in a row had no healthy answer" in failure.findings[0].message
+    assert_only("1", target)
+
+
+def test_a_broken_way_to_a_release_that_users_reach_is_no_bad_sign() -> None:
+    class Detached(FakeTarget):
+        def answering(self, url: str) -> str | None:
+            return None if url == PRIVATE and self.routes == {SHOP: "2"} else super().answering(url)
+
+    target = Detached()
+    live(target)
+
+    deploy(verified("2"), [target], passes, Rollout(guard_seconds=0.5))
+
+    assert target.routes == {SHOP: "2"}
+
+
+def test_an_address_that_nobody_answers_for_long_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "_SILENCE_SECONDS", 0.2)
+
+    class Hidden(FakeTarget):
+        def answering(self, url: str) -> str | None:
+            is_hidden = url == PUBLIC and self.routes == {SHOP: "2"}
+            return None if is_hidden else super().answering(url)
+
+    target = Hidden()
+    live(target)
+
+    failure = failure_of(target, passes)
+
+    assert "no healthy answer for 0.2 s" in failure.findings[0].message
     assert_only("1", target)
 
 
