@@ -33,7 +33,7 @@ class Outcome(StrEnum):
     TRUNCATED = "truncated"  # the output limit: finished writes are kept, the last one is not
     CUT = "cut"  # the stream ended without its end: finished writes are kept
     OVERLOADED = "overloaded"  # in mid-stream, and again when asked again
-    TIMED_OUT = "timed_out"  # our own wall clock
+    TIMED_OUT = "timed_out"  # our own wall clock: finished writes are kept, and there are some
     REFUSED = "refused"  # the same model is not to be asked the same again
     PROSE = "prose"  # it ended well and wrote nothing
     TOO_LONG = "too_long"  # the question does not fit: ask for less
@@ -79,6 +79,6 @@ class Model(Protocol):
     def ask(self, question: Question, hear: Hear = ignore) -> Reply:
         """One answer; `hear` is told of each asked-for write as soon as it is known to be whole.
 
-        Raises ModelUnavailable if no model of the list can be asked, and CostCeilingReached,
+        Raises ModelUnavailable if no model of the list answers in time, and CostCeilingReached,
         before any call, if the answer could cost more than is left.
         """

@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 class Patience:
     """How long and how often a question is asked before it is given up."""
 
-    seconds: float = 900.0
+    seconds: float = 600.0
     retries: int = 4
     first_wait: float = 0.5
     longest_wait: float = 30.0
@@ -92,8 +92,11 @@ class Claude:
             try:
                 async with asyncio.timeout(self._patience.seconds):
                     await self._converse(connection, conversation)
-            except TimeoutError:
-                conversation.ends(Outcome.TIMED_OUT, f"no end after {self._patience.seconds:g} s")
+            except TimeoutError as error:
+                detail = f"no end after {self._patience.seconds:g} s"
+                if not conversation.has_writes:  # asking again would take as long again
+                    raise ModelUnavailable(detail) from error
+                conversation.ends(Outcome.TIMED_OUT, detail)
         return conversation.reply()
 
     async def _converse(self, connection: "Connection", conversation: Conversation) -> None:

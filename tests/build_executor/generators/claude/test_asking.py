@@ -418,6 +418,17 @@ def test_our_own_clock_ends_an_answer_that_does_not(
     assert reply.detail == "no end after 0.3 s"
 
 
+def test_an_answer_that_never_brings_anything_is_no_model(
+    server: MessagesServer, open_claude: OpenClaude, spending: Spending
+) -> None:
+    server.script = [writes({"one": ONE}, breaks="silence")]
+
+    with pytest.raises(ModelUnavailable, match="no end after 0.3 s"):
+        open_claude(patience=Patience(seconds=0.3)).ask(QUESTION)
+
+    assert spending.cost().calls[0].outcome == "abandoned"
+
+
 def test_the_structured_form_is_one_json_answer(
     server: MessagesServer, open_claude: OpenClaude
 ) -> None:
