@@ -423,7 +423,7 @@ def test_an_answer_that_never_brings_anything_is_no_model(
 ) -> None:
     server.script = [writes({"one": ONE}, breaks="silence")]
 
-    with pytest.raises(ModelUnavailable, match="no end after 0.3 s"):
+    with pytest.raises(ModelUnavailable, match=r"no end after 0\.3 s"):
         open_claude(patience=Patience(seconds=0.3)).ask(QUESTION)
 
     assert spending.cost().calls[0].outcome == "abandoned"
