@@ -24,6 +24,10 @@ _TIMEOUT = httpx.Timeout(30)
 _QUIET_SECONDS = 120.0
 
 
+_HOW_TO_ANSWER = """the build waits at `{checkpoint}`: see what it would change with GET, then
+POST {{"approved": true}} to /builds/{build_id}/approve, or answer in Prefect's UI"""
+
+
 def demo(spec_path: str, console: Console) -> bool:
     """Build the SPEC and print what became of it; whether a running service did."""
     settings = settings_module.load()
@@ -71,6 +75,8 @@ def _follow(events: Iterator[dict[str, Any]], console: Console) -> None:
             if phase is not Phase.QUEUED
         }
         for event in events:
+            if event["event_type"] == "approval_required":
+                progress.console.print(_HOW_TO_ANSWER.format(**event))
             bar = bars.get(event.get("phase") or "")
             if bar is not None:
                 _advance(progress, bar, event)
