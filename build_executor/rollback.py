@@ -59,7 +59,9 @@ def roll_back_build(
     if record.service is None:
         return NOTHING_TO_UNDO
     reports = [one for t in targets for one in _undone(record.service, record.build_id, t)]
-    report = min(reports, key=lambda r: _WORST_FIRST.index(r.rollback_status))
+    report = min(
+        reports, key=lambda r: _WORST_FIRST.index(r.rollback_status), default=NOTHING_TO_UNDO
+    )
     hosts = [host for target in targets for host in target]
     report = _follow(report, record.service, registered, hosts, mesh.registry)
     mesh.notify(

@@ -111,6 +111,12 @@ def test_a_build_that_never_read_its_spec_has_nothing_to_undo(tmp_path: Path) ->
     assert told == []
 
 
+def test_a_build_that_no_host_knows_has_nothing_to_undo(tmp_path: Path) -> None:
+    report = roll_back_build(record("1"), None, [[]], mesh(tmp_path, []), CAUSE)
+
+    assert report.rollback_status == "not_needed"
+
+
 def test_the_report_of_the_worst_target_counts(tmp_path: Path) -> None:
     good, locked = FakeTarget(name="good"), FakeTarget(name="locked", holders={SHOP: "build-9"})
     live(good, "1")
