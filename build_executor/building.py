@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from build_executor import artifacts, command
+from build_executor.allowed_packages import missing_requirements
 from build_executor.artifacts import ArtifactStore
 from build_executor.environment import lock_requirements, provide_environment
 from build_executor.errors import BuildFailed, CommandFailed
@@ -48,11 +49,15 @@ def build_release(
 
 
 def fix_build(workspace: Workspace, findings: Sequence[Finding], settings: Settings) -> bool:
-    """Repair what a machine can: ruff's safe fixes, the lock; whether anything changed."""
+    """Repair what a machine can: ruff's safe fixes, the lock, an allowed package that is missing.
+
+    Whether anything changed, so that another try makes sense.
+    """
     draft = workspace.path / "fixing.tar.gz"
     before = pack(workspace.source, draft)
     _ruff("check", "--fix-only", "--exit-zero", folder=workspace.source)
-    if any(finding.rule == "unlocked" for finding in findings):
+    added = _add_missing(workspace, findings)
+    if added or any(finding.rule == "unlocked" for finding in findings):
         _lock(workspace, settings)
     changed = pack(workspace.source, draft) != before
     draft.unlink()
@@ -90,6 +95,17 @@ def _build(
     )
     report_progress(Phase.BUILD, 100, f"packed release {release.id}")
     return release
+
+
+def _add_missing(workspace: Workspace, findings: Sequence[Finding]) -> bool:
+    """Ask for the packages that the list allows; whether there are any."""
+    file = workspace.source / "requirements.txt"
+    text = file.read_text() if file.is_file() else ""
+    missing = missing_requirements(findings, text)
+    if missing:
+        _log.info("added to the requirements: %s", ", ".join(missing))
+        file.write_text("\n".join([text.rstrip("\n"), *missing]) + "\n")
+    return bool(missing)
 
 
 def _lock(workspace: Workspace, settings: Settings) -> None:

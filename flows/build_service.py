@@ -9,7 +9,7 @@ from prefect import State, flow, runtime
 from prefect.states import Failed
 
 from build_executor.comparison import refuse_unseen
-from build_executor.errors import BuildFailed, PhaseFailed
+from build_executor.errors import BuildFailed, PhaseFailed, VerificationFailed
 from build_executor.models import (
     BuildRequest,
     Deployment,
@@ -30,7 +30,7 @@ from tasks.clean_up import clean_up
 from tasks.compare_with_live import compare_with_live
 from tasks.deploy_release import deploy_release, prove_deployments
 from tasks.evidence import contract_evidence, release_evidence
-from tasks.fill_holes import keep_source
+from tasks.fill_holes import keep_source, repair_functions
 from tasks.register_deployment import register_deployment
 from tasks.reports import publish_changes, publish_checks, publish_result
 from tasks.roll_back import roll_back
@@ -52,7 +52,7 @@ def build_service(request: BuildRequest, spec_digest: str | None = None) -> Stat
         try:
             derived, contract, workspace = generate(build_id, request, spec_digest)
             ask(Checkpoint.AFTER_GENERATION, request, contract_evidence(contract))
-            verified = build_and_verify(contract, workspace)
+            contract, verified = build_and_verify(derived, contract, workspace)
             agree_on_changes(verified, contract, request)
             go_live(verified, contract, request)
             keep_source(build_id, derived, return_state=True)
@@ -72,8 +72,26 @@ def _cause(error: BaseException) -> Cause:
     return Cause(reason=f"{type(error).__name__}: {error}")
 
 
-def build_and_verify(contract: Contract, workspace: Workspace) -> VerifiedRelease:
-    """Phases 3 and 4: a release whose staged copy honours the contract."""
+def build_and_verify(
+    derived: Contract, contract: Contract, workspace: Workspace
+) -> tuple[Contract, VerifiedRelease]:
+    """Phases 3 and 4: a release whose staged copy honours the contract.
+
+    What a model wrote is repaired, and then dropped, before it can fail a build; the contract that
+    comes back is the one that the release is held to.
+    """
+    for attempt in range(1, BUILD_FIXES + 1):
+        try:
+            return contract, _verified(contract, workspace)
+        except (BuildFailed, VerificationFailed) as error:
+            repaired = repair_functions(workspace.build_id, derived, error.findings, attempt)
+            if repaired is None:
+                raise
+            contract = repaired
+    return contract, _verified(contract, workspace)
+
+
+def _verified(contract: Contract, workspace: Workspace) -> VerifiedRelease:
     with phase(Phase.BUILD):
         release = _built_release(contract, workspace)
     with phase(Phase.VERIFICATION):

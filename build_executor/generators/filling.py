@@ -70,6 +70,11 @@ class ExtraTest(Value):
     mutants: int = Field(default=0, description="ways in which its function was broken")
     caught: int = Field(default=0, description="of these, how many made a test fail")
 
+    @property
+    def function(self) -> str:
+        """The function that the file is about."""
+        return Path(self.path).stem.removeprefix("test_")
+
 
 class AttemptReport(Value):
     """One attempt: what was asked, how the answers ended, what came of it."""

@@ -170,3 +170,37 @@ def test_without_a_sandbox_the_build_is_refused_with_the_reason(
     assert state.name == "failed_code_generation"
     assert "runs in bubblewrap only" in (state.message or "")
     assert server.calls == []
+
+
+FRAGILE_DEPOSIT = bank.GOOD_DEPOSIT.replace(
+    "        balance =", "        assert account['owner'].startswith('owner')\n        balance =", 1
+)
+
+
+def test_a_function_that_fails_when_it_runs_is_repaired(
+    settings: Settings, server: MessagesServer, bank_spec: str
+) -> None:
+    server.script = [
+        writes({**bank.GOOD, bank.DEPOSIT: FRAGILE_DEPOSIT}),
+        writes({bank.DEPOSIT: bank.GOOD_DEPOSIT}),
+    ]
+
+    state = build(bank_spec)
+
+    kept = Kept(settings)
+    assert state.is_completed(), state.message
+    assert kept.stubs == []
+    assert kept.filling.functions[bank.DEPOSIT].strip() == bank.GOOD_DEPOSIT.strip()
+
+
+def test_a_function_that_cannot_be_repaired_is_dropped(
+    settings: Settings, server: MessagesServer, bank_spec: str
+) -> None:
+    server.script = [writes({**bank.GOOD, bank.DEPOSIT: FRAGILE_DEPOSIT})]
+
+    state = build(bank_spec)
+
+    kept = Kept(settings)
+    assert state.is_completed(), state.message
+    assert kept.stubs == [LABELS[0]]
+    assert [one.name for one in kept.filling.rejected] == [bank.DEPOSIT]

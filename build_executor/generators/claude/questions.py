@@ -68,7 +68,7 @@ def fix_question(
         task="\n\n".join([*parts, *(_header(hole) for hole in holes)]),
         functions=frozenset(functions),
         effort="high",
-        attempt=1,
+        attempt=LAST_ATTEMPT + 1,
     )
 
 
