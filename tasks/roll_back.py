@@ -19,7 +19,8 @@ def roll_back(build_id: str, cause: Cause) -> RollbackReport:
     if record is None:
         return NOTHING_TO_UNDO
     registered = store.read_value(build_id, artifacts.REGISTRATION, Registration)
-    targets = [wiring.targets(name) for name in wiring.configured_targets()]
+    names = wiring.requested_targets(record.request) or wiring.configured_targets()
+    targets = [wiring.configured_hosts(name) for name in names]
     hosts = [host for target in targets for host in target]
     if record.service is not None:
         keep_logs(build_id, record.service, hosts, store)

@@ -131,7 +131,7 @@ def checks_of_live(live: LiveService) -> tuple[Check, ...] | None:
 
 def configured_targets() -> list[str]:
     """The names of the targets that this installation can deploy to."""
-    return ["local"]
+    return ["local", "production"] if settings().production_hosts else ["local"]
 
 
 def notify(event: BuildEvent) -> bool:

@@ -42,6 +42,11 @@ class ProductionHost:
         return f"deploy@{self.address}"
 
     @property
+    def known_as(self) -> str:
+        """The host's name in a file of known hosts."""
+        return self.address
+
+    @property
     def key_file(self) -> Path:
         return self.folder / "id_ed25519"
 

@@ -1,34 +1,74 @@
 """What goes wrong on the way to a host: each has its own reason, within half a minute."""
 
+import io
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from build_executor import command
 from build_executor.errors import BuildExecutorError, DeploymentFailed, InvalidSettings
+from build_executor.targets import ssh_shell
 from build_executor.targets.shell import Login
 from build_executor.targets.ssh_connection import Credentials
 from build_executor.targets.ssh_shell import SshShell
+from tests.fakes.ssh_server import FakeSshServer
 from tests.ports import free_port
 from tests.production_host import ProductionHost
-
-pytestmark = pytest.mark.full
 
 BOUND_SECONDS = 30
 
 
-@pytest.fixture
-def credentials(production_host: ProductionHost) -> Credentials:
-    return Credentials(key_file=production_host.key_file, known_hosts=production_host.known_hosts)
+class Host(Protocol):
+    """A host that can be entered: one of threads, or a real one."""
+
+    @property
+    def login(self) -> str: ...
+
+    @property
+    def known_as(self) -> str: ...
+
+    @property
+    def key_file(self) -> Path: ...
+
+    @property
+    def known_hosts(self) -> Path: ...
 
 
 @pytest.fixture
-def shell(production_host: ProductionHost, credentials: Credentials) -> Iterator[SshShell]:
+def server(tmp_path: Path) -> Iterator[FakeSshServer]:
+    with FakeSshServer(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(params=["server", pytest.param("production_host", marks=pytest.mark.full)])
+def host(request: pytest.FixtureRequest) -> Host:
+    host: Host = request.getfixturevalue(request.param)
+    return host
+
+
+@pytest.fixture
+def credentials(host: Host) -> Credentials:
+    return Credentials(key_file=host.key_file, known_hosts=host.known_hosts)
+
+
+@pytest.fixture
+def shell(host: Host, credentials: Credentials) -> Iterator[SshShell]:
+    shell = SshShell(Login.parse(host.login), credentials)
+    yield shell
+    shell.close()
+
+
+@pytest.fixture
+def real_shell(production_host: ProductionHost) -> Iterator[SshShell]:
+    credentials = Credentials(
+        key_file=production_host.key_file, known_hosts=production_host.known_hosts
+    )
     shell = SshShell(Login.parse(production_host.login), credentials)
     yield shell
     shell.close()
@@ -58,30 +98,30 @@ def entering(login: Login, credentials: Credentials, reason: str) -> None:
 
 
 def test_a_host_that_is_not_known_is_not_entered(
-    production_host: ProductionHost, credentials: Credentials, tmp_path: Path
+    host: Host, credentials: Credentials, tmp_path: Path
 ) -> None:
     (tmp_path / "none").write_text("")
     unknowing = credentials.model_copy(update={"known_hosts": tmp_path / "none"})
 
-    entering(Login.parse(production_host.login), unknowing, "is not known: compare it")
+    entering(Login.parse(host.login), unknowing, "is not known: compare it")
 
 
 def test_a_host_whose_key_has_changed_is_not_entered(
-    production_host: ProductionHost, credentials: Credentials, tmp_path: Path
+    host: Host, credentials: Credentials, tmp_path: Path
 ) -> None:
     public = new_key(tmp_path).with_suffix(".pub").read_text()
-    (tmp_path / "known").write_text(f"{production_host.address} {public}")
+    (tmp_path / "known").write_text(f"{host.known_as} {public}")
     deceived = credentials.model_copy(update={"known_hosts": tmp_path / "known"})
 
-    entering(Login.parse(production_host.login), deceived, "has CHANGED")
+    entering(Login.parse(host.login), deceived, "has CHANGED")
 
 
 def test_a_key_that_the_host_does_not_accept_is_named(
-    production_host: ProductionHost, credentials: Credentials, tmp_path: Path
+    host: Host, credentials: Credentials, tmp_path: Path
 ) -> None:
     stranger = credentials.model_copy(update={"key_file": new_key(tmp_path)})
 
-    entering(Login.parse(production_host.login), stranger, "does not accept our key for deploy")
+    entering(Login.parse(host.login), stranger, "does not accept our key for deploy")
 
 
 def test_a_closed_port_is_named(credentials: Credentials) -> None:
@@ -90,6 +130,7 @@ def test_a_closed_port_is_named(credentials: Credentials) -> None:
     entering(login, credentials, f"port {login.port} is closed")
 
 
+@pytest.mark.full
 def test_a_port_that_accepts_and_says_nothing_is_named(credentials: Credentials) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         login = Login(user="deploy", host="127.0.0.1", port=server.getsockname()[1])
@@ -103,26 +144,30 @@ def test_a_name_that_nobody_knows_is_named(credentials: Credentials) -> None:
     entering(login, credentials, "does not know nowhere.invalid|cannot connect")
 
 
+@pytest.mark.full
 def test_a_host_that_answers_nothing_is_named(
-    production_host: ProductionHost, credentials: Credentials
+    production_host: ProductionHost,
 ) -> None:
+    credentials = Credentials(
+        key_file=production_host.key_file, known_hosts=production_host.known_hosts
+    )
     with silenced(production_host):
         entering(Login.parse(production_host.login), credentials, "no answer from port 22")
 
 
 @pytest.mark.parametrize("content", ["", "no key"])
 def test_a_key_file_that_is_none_is_named(
-    production_host: ProductionHost, credentials: Credentials, tmp_path: Path, content: str
+    host: Host, credentials: Credentials, tmp_path: Path, content: str
 ) -> None:
     (tmp_path / "key").write_text(content)
     broken = credentials.model_copy(update={"key_file": tmp_path / "key"})
 
     with failing("SSH_KEY_FILE .* cannot be used", InvalidSettings):
-        SshShell(Login.parse(production_host.login), broken).run(("true",), timeout=5)
+        SshShell(Login.parse(host.login), broken).run(("true",), timeout=5)
 
 
 def test_a_key_with_a_passphrase_is_named(
-    production_host: ProductionHost, credentials: Credentials, tmp_path: Path
+    host: Host, credentials: Credentials, tmp_path: Path
 ) -> None:
     key = tmp_path / "locked"
     generate = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", str(key))
@@ -130,16 +175,16 @@ def test_a_key_with_a_passphrase_is_named(
     locked = credentials.model_copy(update={"key_file": key})
 
     with failing("cannot be used: .*password", InvalidSettings):
-        SshShell(Login.parse(production_host.login), locked).run(("true",), timeout=5)
+        SshShell(Login.parse(host.login), locked).run(("true",), timeout=5)
 
 
 def test_known_hosts_that_cannot_be_read_are_named(
-    production_host: ProductionHost, credentials: Credentials, tmp_path: Path
+    host: Host, credentials: Credentials, tmp_path: Path
 ) -> None:
     absent = credentials.model_copy(update={"known_hosts": tmp_path / "absent"})
 
     with failing("SSH_KNOWN_HOSTS cannot be read", InvalidSettings):
-        SshShell(Login.parse(production_host.login), absent).run(("true",), timeout=5)
+        SshShell(Login.parse(host.login), absent).run(("true",), timeout=5)
 
 
 # -- commands
@@ -177,42 +222,48 @@ def test_a_command_that_wants_no_more_may_end(shell: SshShell, tmp_path: Path) -
     assert (said.output, said.status) == ("enough\n", 3)
 
 
+@pytest.mark.full
 def test_a_command_that_does_not_end_is_ended_there(
-    shell: SshShell, production_host: ProductionHost
+    real_shell: SshShell, production_host: ProductionHost
 ) -> None:
     with failing("did not end within 1 s"):
-        shell.run(("sleep", "4321"), timeout=1)
+        real_shell.run(("sleep", "4321"), timeout=1)
 
     assert production_host.run("pgrep -x sleep || echo none").strip() == "none"
 
 
+@pytest.mark.full
 def test_a_lost_connection_is_no_success_and_the_next_command_has_a_new_one(
-    shell: SshShell,
+    real_shell: SshShell,
 ) -> None:
     kill_our_session = "pkill -KILL -u deploy sshd; sleep 10"
 
     with failing("the connection was lost"):
-        shell.run(("sh", "-c", kill_our_session), timeout=20)
+        real_shell.run(("sh", "-c", kill_our_session), timeout=20)
 
-    assert shell.run(("echo", "again"), timeout=5).output == "again\n"
+    assert real_shell.run(("echo", "again"), timeout=5).output == "again\n"
 
 
+@pytest.mark.full
 def test_a_host_that_falls_silent_is_given_up(
-    shell: SshShell, production_host: ProductionHost
+    real_shell: SshShell, production_host: ProductionHost
 ) -> None:
     with ExitStack() as stack, failing("the connection was lost"):
         silence = threading.Timer(1, stack.enter_context, [silenced(production_host)])
         silence.start()
         stack.callback(silence.join)
-        shell.run(("sleep", "60"), timeout=100)
+        real_shell.run(("sleep", "60"), timeout=100)
 
 
-def test_a_host_that_hangs_is_given_up(shell: SshShell, production_host: ProductionHost) -> None:
-    shell.run(("true",), timeout=5)
+@pytest.mark.full
+def test_a_host_that_hangs_is_given_up(
+    real_shell: SshShell, production_host: ProductionHost
+) -> None:
+    real_shell.run(("true",), timeout=5)
     production_host.container.pause()
     try:
         with failing("the connection was lost|sshd opens no session|does not speak SSH"):
-            shell.run(("true",), timeout=100)
+            real_shell.run(("true",), timeout=100)
     finally:
         production_host.container.unpause()
 
@@ -226,19 +277,116 @@ def test_what_is_held_ends_with_its_holder(shell: SshShell) -> None:
     assert held.line(5) == ""
 
 
-def test_an_address_of_the_host_is_reached_by_a_port_of_ours(shell: SshShell) -> None:
-    url = shell.reach("127.0.0.1:22")
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
 
-    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 5) as connection:
+
+def test_an_address_of_the_host_is_reached_by_a_port_of_ours(shell: SshShell, host: Host) -> None:
+    address = f"127.0.0.1:{Login.parse(host.login).port}"
+    url = shell.reach(address)
+
+    with socket.create_connection(("127.0.0.1", port_of(url)), 5) as connection:
         assert connection.recv(4) == b"SSH-"
-    assert shell.reach("127.0.0.1:22") == url
+        connection.sendall(b"SSH-2.0-test\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(4096):
+            pass
+    assert shell.reach(address) == url
 
 
 def test_an_address_where_nobody_listens_ends_at_once(shell: SshShell) -> None:
     url = shell.reach("127.0.0.1:9")
 
-    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 5) as connection:
+    with socket.create_connection(("127.0.0.1", port_of(url)), 5) as connection:
         assert connection.recv(4) == b""
+
+
+# -- losses
+
+
+def test_a_connection_that_was_lost_in_between_is_replaced(
+    server: FakeSshServer, credentials: Credentials
+) -> None:
+    with closing_shell(server, credentials) as shell:
+        shell.run(("true",), timeout=5)
+        server.lose()
+
+        assert shell.run(("echo", "again"), timeout=5).output == "again\n"
+
+
+def test_a_connection_that_is_lost_during_a_command_is_no_success(
+    server: FakeSshServer, credentials: Credentials
+) -> None:
+    with closing_shell(server, credentials) as shell, failing("was lost during `cat`"):
+        threading.Timer(0.2, server.lose).start()
+        shell.run(("cat",), stdin=(Endless(),), timeout=5)
+
+
+def test_a_host_that_opens_no_session_is_named(
+    server: FakeSshServer, credentials: Credentials
+) -> None:
+    server.opens_sessions = False
+
+    with closing_shell(server, credentials) as shell, failing("sshd opens no session"):
+        shell.run(("true",), timeout=5)
+
+
+def test_who_goes_back_does_not_wait_for_a_dead_host_again_and_again(
+    server: FakeSshServer, credentials: Credentials
+) -> None:
+    with closing_shell(server, credentials) as shell:
+        shell.run(("true",), timeout=5)
+        server.__exit__()
+        for _ in range(2):
+            with failing("is closed"):
+                shell.run(("true",), timeout=5)
+
+
+def test_a_host_that_says_nothing_is_given_up(
+    server: FakeSshServer, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh_shell, "_SILENCE_SECONDS", 0.1)
+    with closing_shell(server, credentials) as shell:
+        with failing("was lost during `60`"):
+            shell.run(("sleep", "60"), timeout=100)
+        with shell.hold(("sleep", "60"), stdin=b"") as held:
+            assert held.line(5) == ""
+
+
+def test_a_host_that_never_ends_is_given_up(
+    server: FakeSshServer, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh_shell, "_MARGIN_SECONDS", -10.0)
+    with closing_shell(server, credentials) as shell, failing("it does not end"):
+        shell.run(("sh", "-c", "while echo x; do sleep 0.01; done"), timeout=5)
+
+
+def test_of_much_that_is_said_the_end_is_kept(
+    server: FakeSshServer, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh_shell, "_OUTPUT_LIMIT", 1000)
+    with closing_shell(server, credentials) as shell:
+        said = shell.run(("seq", "100000"), timeout=5).output
+
+    assert said.endswith("99999\n100000\n")
+    assert len(said) < 200_000
+
+
+class Endless(io.BytesIO):
+    """A stream without an end."""
+
+    def read(self, _: int | None = -1, /) -> bytes:
+        time.sleep(0.001)
+        return b"x" * 1000
+
+
+@contextmanager
+def closing_shell(server: FakeSshServer, credentials: Credentials) -> Iterator[SshShell]:
+    shell = SshShell(Login.parse(server.login), credentials)
+    try:
+        yield shell
+    finally:
+        shell.close()
 
 
 @contextmanager

@@ -1,0 +1,66 @@
+"""A build that goes to a production host over SSH, and back."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.end_to_end.stack import ROOT, Stack
+from tests.fakes.load import Load
+from tests.ports import free_port
+from tests.production_host import ProductionHost
+
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture(scope="module")
+def production_stack(production_host: ProductionHost) -> Iterator[Stack]:
+    """A stack of its own: its settings name the production host."""
+    home = Path(tempfile.mkdtemp(prefix="bx-"))
+    running = Stack(home)
+    running.environment |= {
+        "PRODUCTION_HOSTS": production_host.login,
+        "SSH_KEY_FILE": str(production_host.key_file),
+        "SSH_KNOWN_HOSTS": str(production_host.known_hosts),
+    }
+    try:
+        running.run("deployments.stack", "up")
+        yield running
+    finally:
+        running.http.close()
+        running.run("deployments.stack", "down")
+        shutil.rmtree(home)
+
+
+def submit(stack: Stack, version: str, port: int) -> str:
+    """A build for production alone."""
+    text = (ROOT / "tests" / "specs" / "notes.md").read_text(encoding="utf-8")
+    filled = text.format(service="notes-abroad", version=version, port=port)
+    path = stack.write_spec(f"notes-{version}", filled)
+    return stack.submit(path, deploy_local=False, deploy_production=True)
+
+
+def test_a_build_goes_to_production_loses_no_request_and_comes_back(
+    production_stack: Stack, production_host: ProductionHost
+) -> None:
+    stack, port = production_stack, free_port()
+    first = stack.finished(submit(stack, "1.0.0", port), within=240)
+    assert first["status"] == "completed", first
+    url = f"http://{production_host.address}:{port}"
+    assert first["deployment_urls"]["production"] == url
+    note = httpx.post(f"{url}/notes", json={"title": "milk", "text": "two litres"}).json()
+    before = httpx.get(f"{url}/health").json()["release"]
+
+    with Load(url) as load:
+        second = stack.finished(submit(stack, "1.1.0", port), within=240)
+    assert second["status"] == "completed", second
+    assert load.failures == []
+    assert httpx.get(f"{url}/health").json()["release"] != before
+
+    answer = stack.http.post(f"/builds/{second['build_id']}/rollback", timeout=120)
+    assert answer.json()["rollback_status"] == "success", answer.text
+    assert httpx.get(f"{url}/health").json()["release"] == before
+    assert httpx.get(f"{url}/notes/{note['note_id']}").json() == note
