@@ -62,8 +62,10 @@ def roll_back_build(
     report = min(
         reports, key=lambda r: _WORST_FIRST.index(r.rollback_status), default=NOTHING_TO_UNDO
     )
-    hosts = [host for target in targets for host in target]
-    report = _follow(report, record.service, registered, hosts, mesh.registry)
+    # As registered: what is deployed last, production, is what the mesh uses.
+    hosts = [host for target in reversed(targets) for host in target]
+    trouble = _follow(reports, record.service, registered, hosts, mesh.registry)
+    report = report.model_copy(update={"detail": f"{report.detail}{trouble}"})
     mesh.notify(
         BuildEvent(
             event=cause.event,
@@ -118,20 +120,37 @@ def _undone(service: str, build_id: str, hosts: Sequence[Target]) -> Sequence[Ro
 
 
 def _follow(
-    report: RollbackReport,
+    reports: Sequence[RollbackReport],
     service: str,
     registered: Registration | None,
-    targets: Sequence[Target],
+    hosts: Sequence[Target],
     registry: Registry,
-) -> RollbackReport:
-    """Let the registry say what is true now: the restored address, or nothing."""
+) -> str:
+    """Let the registry say what is true now: the restored address, or nothing; what went wrong."""
+    restored = next((one for one in reports if one.rollback_status == "success"), None)
     try:
-        found = (describe(service, target) for target in targets)
-        live = next((one for one in found if one is not None), None)
-        is_stale = registered is not None if live is None else report.rollback_status == "success"
-        if is_stale:
-            restore_registration(service, live, report.detail, registry)
+        live = _live(service, hosts)
+        if live is not None and restored is not None:
+            restore_registration(service, live, restored.detail, registry)
+        elif live is None and registered is not None:
+            restore_registration(service, None, "", registry)
     except (RegistrationFailed, DeploymentFailed) as error:
         _log.warning("the registry does not know of the roll-back: %s", error)
-        return report.model_copy(update={"detail": f"{report.detail}; {error}"})
-    return report
+        return f"; {error}"
+    return ""
+
+
+def _live(service: str, hosts: Sequence[Target]) -> LiveService | None:
+    """What the first host with a live release has; DeploymentFailed if only a lost one may."""
+    lost: DeploymentFailed | None = None
+    for host in hosts:
+        try:
+            live = describe(service, host)
+        except DeploymentFailed as error:
+            lost = error
+            continue
+        if live is not None:
+            return live
+    if lost is not None:
+        raise lost
+    return None

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from build_executor.deployment import LiveService, Rollout, deploy, prove
 from build_executor.errors import DeploymentFailed, RegistrationFailed
-from build_executor.mesh.directory import ServiceDirectory
+from build_executor.mesh.directory import Listing, ServiceDirectory
 from build_executor.mesh.messages import BuildEvent
 from build_executor.mesh.registry import Metadata
 from build_executor.models import (
@@ -143,6 +143,21 @@ def test_a_registry_that_is_down_does_not_stop_the_roll_back(tmp_path: Path) -> 
 
     assert report.rollback_status == "success"
     assert "the registry does not answer" in report.detail
+
+
+def test_the_registry_follows_what_was_restored_though_another_host_is_lost(
+    tmp_path: Path,
+) -> None:
+    local, lost = FakeTarget(name="local"), LostAfterwards(name="production")
+    live(local, "1")
+    entry = registered(mesh(tmp_path, []), live(local, "2"))
+    lost.is_lost = True
+
+    report = roll_back_build(record("2"), entry, [[local], [lost]], mesh(tmp_path, []), CAUSE)
+
+    listing = Listing.model_validate_json((tmp_path / "directory.json").read_bytes())
+    assert report.rollback_status == "success"
+    assert listing.droplets[SHOP].metadata["release_id"] == "1"
 
 
 def test_a_host_that_is_lost_meanwhile_is_told_and_nothing_is_registered(tmp_path: Path) -> None:
