@@ -1,5 +1,7 @@
 """Phase 5: make a verified release live; whatever goes wrong, the previous one stays live."""
 
+from collections.abc import Sequence
+
 from prefect import State, Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
@@ -10,6 +12,7 @@ from build_executor.failed_releases import DeploymentFailure, keep_failure
 from build_executor.models import Deployment, Release, VerifiedRelease
 from build_executor.phases import Phase
 from build_executor.spec.contract import Contract
+from build_executor.targets import Target
 from tasks import wiring
 from tasks.operations import publish_deployment
 
@@ -40,13 +43,14 @@ def deploy_release(
     DeploymentFailed leaves the previous one live on all of them.
     """
     gate, rollout = wiring.gate(contract, verified.release.id), wiring.rollout()
+    hosts: Sequence[Target] = ()
     try:
         hosts = wiring.targets(target)
         deployed = deployment.deploy(verified, hosts, gate, rollout)
     except (DeployLocked, InvalidSettings) as error:
         raise DeploymentFailed(str(error)) from error
     except DeploymentFailed as error:
-        _keep(error, verified.release, target)
+        _keep(error, verified.release, target, hosts)
         raise
     for one in deployed:
         name = artifacts.deployment_artifact(one.target)
@@ -55,7 +59,7 @@ def deploy_release(
     return deployed
 
 
-def _keep(error: DeploymentFailed, release: Release, target: str) -> None:
+def _keep(error: DeploymentFailed, release: Release, target: str, hosts: Sequence[Target]) -> None:
     failure = DeploymentFailure(
         target=target,
         service=release.service,
@@ -63,7 +67,7 @@ def _keep(error: DeploymentFailed, release: Release, target: str) -> None:
         message=error.message,
         findings=error.findings,
     )
-    keep_failure(release.build_id, failure, wiring.targets(target), wiring.store())
+    keep_failure(release.build_id, failure, hosts, wiring.store())
 
 
 @task(

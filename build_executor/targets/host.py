@@ -74,6 +74,7 @@ class HostTarget:
         self.name, self.keep_releases = name, keep_releases
         self._patience = patience or Patience()
         self._fences: dict[str, int] = {}
+        self._last_words: dict[tuple[str, str], str] = {}
         self._store, self._ports = parts.store, parts.ports
         self._runtime, self._switch, self._trial = parts.runtime, parts.switch, parts.trial
         self._reach, self._public_url = parts.reach, parts.public_url
@@ -125,8 +126,9 @@ class HostTarget:
         return Counts() if address is None else self._switch.counts(address)
 
     def log(self, service: str, release_id: str) -> str:
-        """The end of what the instance said."""
-        return self._runtime.log(service, release_id)
+        """The end of what the instance said, also of one that was archived a moment ago."""
+        known = self._last_words.get((service, release_id), "")
+        return self._runtime.log(service, release_id) or known
 
     def offer(self, service: str, release_id: str, port: int, share: int) -> None:
         """Point `share` percent of the new connections at the release."""
@@ -170,6 +172,7 @@ class HostTarget:
             self._switch.remove(service, self._fences.get(service, 0))
         elif route is not None and route.candidate and route.candidate.release == release_id:
             self._repoint(route, None)
+        self._last_words[service, release_id] = self.log(service, release_id)
         self.stop(service, release_id)
         self._store.remove(service, release_id)
 

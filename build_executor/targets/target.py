@@ -59,7 +59,7 @@ class Target(Protocol):
         ...
 
     def log(self, service: str, release_id: str) -> str:
-        """The end of what the instance said; empty if nothing is known of it."""
+        """The end of what the instance said, archived or not; empty if nothing is known of it."""
         ...
 
     def offer(self, service: str, release_id: str, port: int, share: int) -> None:

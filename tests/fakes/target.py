@@ -142,7 +142,8 @@ class FakeTarget:
         return self.tallies.get((service, release_id), Counts())
 
     def log(self, service: str, release_id: str) -> str:
-        return f"{release_id} was here" if (service, release_id) in self.installed else ""
+        known = self.installed | self.archived
+        return f"{release_id} was here" if (service, release_id) in known else ""
 
     def offer(self, service: str, release_id: str, port: int, share: int) -> None:
         with self.step(f"offer {release_id} {share}"):

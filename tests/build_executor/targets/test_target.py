@@ -200,3 +200,13 @@ def test_a_release_that_runs_gives_no_reason_to_complain(target: Target, release
 
 def test_nothing_was_sent_to_a_release_that_never_ran(target: Target, release: Release) -> None:
     assert target.counts(release.service, release.id).answered == 0
+
+
+def test_an_archived_release_is_asked_for_its_last_words(target: Target, release: Release) -> None:
+    target.install(release)
+    target.start(release.service, release.id)
+    words = target.log(release.service, release.id)
+
+    target.archive(release.service, release.id)
+
+    assert words in target.log(release.service, release.id)
