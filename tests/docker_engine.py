@@ -7,7 +7,7 @@ import random
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
@@ -83,12 +83,12 @@ def _dockerd(folder: Path, bridge: tuple[str, ...]) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_images(settings: Settings) -> None:
-    """Remove what containers of these settings' services were made from."""
+def remove_images(settings: Settings, root: PurePath) -> None:
+    """Remove what containers of the services below `root` were made from."""
     from build_executor.targets import docker_images  # noqa: PLC0415 - slow: not for all tests
     from build_executor.targets.docker_engine import DockerEngine  # noqa: PLC0415
 
-    scope = hashlib.sha256(str(settings.services).encode()).hexdigest()[:12]
+    scope = hashlib.sha256(str(root).encode()).hexdigest()[:12]
     engine = DockerEngine(settings.docker_host)
     with engine.client() as client:
         for image in client.images.list(filters={"label": f"build-executor.scope={scope}"}):

@@ -7,11 +7,12 @@ states and locks are files below the host's root folder, as with every other pro
 import json
 import time
 from hashlib import sha256
+from http import HTTPStatus
 from pathlib import PurePath
 from typing import Any
 
 from docker import DockerClient
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
 from build_executor.errors import DeploymentFailed
@@ -27,9 +28,11 @@ from build_executor.targets.switch import EmbeddedSwitch
 from build_executor.targets.switch_process import forwarder_argv
 from build_executor.targets.systemd import SystemdSwitchProcess
 
+_NAMES = ("switch", "switch-spare")
 _SOCKET = "/var/run/docker.sock"
 _VERSION = "build-executor.switch"
 _SECONDS = 15.0
+_ASK_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 _CONNECT = """
 import socket, sys
@@ -75,32 +78,37 @@ class ContainerSwitchProcess:
     def ensure_running(self) -> None:
         """Return when it answers; one that was started by another version of us is replaced.
 
-        A switch that is no container, of a time before containers, keeps the public ports.
+        A second container waits for the first to die, and is there at once then. A switch that is
+        no container, of a time before containers, keeps the public ports.
         """
         words = [str(self._host.tools), *self._argv()]
         version = sha256(json.dumps(words).encode()).hexdigest()[:12]
         with self._containers.engine.client() as client:
-            found = self._find(client)
-            is_current = found is None or found.labels.get(_VERSION) == version
-            if is_current and self._answers():
+            found = {name: _find(client, self._prefix + name) for name in _NAMES}
+            if not any(found.values()) and self._answers():
                 return
-            if found is not None:
-                found.remove(force=True)
-            self._start(client, version)
+            for name, container in found.items():
+                self._keep(client, name, container, version)
+        self._await()
 
-    def _find(self, client: DockerClient) -> Container | None:
+    def _keep(self, client: DockerClient, name: str, found: Container | None, version: str) -> None:
+        if found is not None:
+            if found.labels.get(_VERSION) == version:
+                return
+            found.remove(force=True)
         try:
-            return client.containers.get(self._name)
-        except NotFound:
-            return None
+            self._start(client, name, version)
+        except APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:  # another deployer started it meanwhile
+                raise
 
-    def _start(self, client: DockerClient, version: str) -> None:
+    def _start(self, client: DockerClient, name: str, version: str) -> None:
         folder, tools = str(self._folder), str(self._host.tools)
-        container = client.containers.run(
+        client.containers.run(
             self._containers.engine.image(self._image).id,
             list(self._argv()),
             entrypoint=[],
-            name=self._name,
+            name=self._prefix + name,
             detach=True,
             labels={SCOPE: self._containers.scope, _VERSION: version},
             user=self._containers.lend(self._folder),
@@ -113,16 +121,18 @@ class ContainerSwitchProcess:
             },
             **hardened(),
         )
+
+    def _await(self) -> None:
         deadline = time.monotonic() + _SECONDS
         while not self._answers():
             if time.monotonic() > deadline:
-                said = container.logs(tail=20).decode(errors="replace").strip()
-                raise DeploymentFailed(f"{self._host.name}: the switch does not start: {said}")
+                where = f"`docker logs {self._prefix}{_NAMES[0]}` there says why"
+                raise DeploymentFailed(f"{self._host.name}: the switch does not start: {where}")
             time.sleep(_POLL_SECONDS)
 
     def _answers(self) -> bool:
         try:
-            return bool(self.ask({"do": "status"}, _SECONDS)["ok"])
+            return bool(self.ask({"do": "status"}, _ASK_SECONDS)["ok"])
         except DeploymentFailed:
             return False
 
@@ -131,8 +141,15 @@ class ContainerSwitchProcess:
         return forwarder_argv("python3", state, admin, self._bind)
 
     @property
-    def _name(self) -> str:
-        return f"build-executor-{self._containers.scope}-switch"
+    def _prefix(self) -> str:
+        return f"build-executor-{self._containers.scope}-"
+
+
+def _find(client: DockerClient, name: str) -> Container | None:
+    try:
+        return client.containers.get(name)
+    except NotFound:
+        return None
 
 
 class _Knock:

@@ -73,6 +73,7 @@ class FakeEngine:
         self.containers: dict[str, Container] = {}
         self.refusals: dict[str, str] = {}
         self.built: list[str] = []
+        self.hidden: set[str] = set()  # containers that are made just after one looked for them
         self.before_build: Callable[[], None] = lambda: None
         self.before_start: Callable[[], None] = lambda: None
         self._platform = platform
@@ -169,6 +170,8 @@ class FakeEngine:
         config = json.loads(body)
         image = self._find_image(config["Image"])
         assert image is not None
+        if any(query.get("name") == container.name for container in self.containers.values()):
+            return 409, b'{"message": "Conflict. The container name is already in use"}'
         container = Container(_new_id(), query.get("name", ""), image, config)
         self.containers[container.id] = container
         return 201, json.dumps({"Id": container.id, "Warnings": []}).encode()
@@ -179,7 +182,7 @@ class FakeEngine:
 
     def _inspect(self, name: str, *_: object) -> Answer:
         container = self._find(name)
-        if container is None:
+        if container is None or name in self.hidden:
             return 404, b'{"message": "No such container"}'
         state = {
             "Status": container.status,

@@ -90,7 +90,7 @@ def contained(docker_settings: Settings) -> Iterator[LocalTarget]:
     patience = Patience(start=10, switch=3, drain=3, lock=0.2)
     yield local_target(docker_settings, patience)
     local_supervisor_down(docker_settings)
-    remove_images(docker_settings)
+    remove_images(docker_settings, docker_settings.services)
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ class Host:
     @property
     def switches(self) -> list[Container]:
         found = self.engine.containers.values()
-        return [container for container in found if container.name.endswith("-switch")]
+        return [container for container in found if "-switch" in container.name]
 
 
 class ForbiddenEngine(FakeShell):
@@ -77,24 +77,28 @@ def live(target: HostTarget, release: Release) -> str:
     return target.switch(release.service, release.id, port)
 
 
-def test_the_switch_is_one_container_of_the_hosts_network(host: Host, release: Release) -> None:
+def test_the_switch_and_its_spare_are_containers_of_the_hosts_network(
+    host: Host, release: Release
+) -> None:
     live(host.target(), release)
     live(host.target(), release)
 
-    (switch,) = host.switches
-    assert switch.config["HostConfig"]["NetworkMode"] == "host"
-    assert switch.config["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    first, spare = host.switches
+    assert first.config["Cmd"] == spare.config["Cmd"]
+    assert first.config["HostConfig"]["NetworkMode"] == "host"
+    assert first.config["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
 
 
 def test_a_switch_of_another_version_is_replaced(host: Host, release: Release) -> None:
     live(host.target(), release)
-    (before,) = host.switches
-    before.labels["build-executor.switch"] = "older"
+    before = host.switches
+    for container in before:
+        container.labels["build-executor.switch"] = "older"
 
     url = live(host.target(), release)
 
-    (after,) = host.switches
-    assert after.id != before.id
+    assert not {container.id for container in before} & {c.id for c in host.switches}
+    assert len(host.switches) == 2
     assert release_at(url) == release.id
 
 
@@ -110,13 +114,39 @@ def test_a_switch_of_a_time_before_containers_keeps_the_ports(
     assert release_at(url) == second.id
 
 
-def test_a_switch_that_does_not_start_says_what_it_said(
+def test_a_switch_that_another_deployer_starts_at_the_same_time_is_used(
+    host: Host, release: Release
+) -> None:
+    live(host.target(), release)
+    (_, spare) = host.switches
+    host.engine.hidden.add(spare.name)
+
+    url = live(host.target(), release)
+
+    assert len(host.switches) == 2
+    assert release_at(url) == release.id
+
+
+def test_a_switch_that_the_engine_refuses_is_an_error(host: Host, release: Release) -> None:
+    target = host.target()
+    target.install(release)
+    target.start(release.service, release.id)
+    host.engine.refusals["POST /containers/create"] = "no such network"
+
+    with pytest.raises(DeploymentFailed, match="the Docker engine refuses: no such network"):
+        target.switch(release.service, release.id, release.port or 0)
+
+
+def test_a_switch_that_does_not_start_says_where_to_look(
     host: Host, release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("build_executor.targets.docker_production._SECONDS", 0.5)
+    for name, seconds in (("_SECONDS", 1.0), ("_ASK_SECONDS", 0.1)):
+        monkeypatch.setattr(f"build_executor.targets.docker_production.{name}", seconds)
     host.engine.refusals["switch"] = "it ends at once"
 
-    with pytest.raises(DeploymentFailed, match="deploy@fake: the switch does not start: "):
+    with pytest.raises(
+        DeploymentFailed, match=r"deploy@fake: the switch does not start: `docker logs .*-switch`"
+    ):
         live(host.target(), release)
 
 
