@@ -90,12 +90,18 @@ def _enter(client: paramiko.SSHClient, login: Login, key: paramiko.PKey) -> None
             channel_timeout=_HANDSHAKE_SECONDS,
             disabled_algorithms=_WEAK,
         )
-        transport = client.get_transport()
-        if transport is not None:
-            transport.set_keepalive(5)
+        transport_of(client).set_keepalive(5)
     except BaseException:
         connection.close()
         raise
+
+
+def transport_of(client: paramiko.SSHClient) -> paramiko.Transport:
+    """The connection's transport; EOFError if it was lost."""
+    transport = client.get_transport()
+    if transport is None:
+        raise EOFError("the connection was lost")
+    return transport
 
 
 def _meaning(error: Exception, login: Login) -> str:
@@ -131,7 +137,7 @@ def _network_meaning(error: Exception, login: Login) -> str:
         case paramiko.SSHException() if _is_silence(error):
             return f"what listens on port {login.port} does not speak SSH, or hangs: {error}"
         case _:
-            return f"cannot connect: {error or type(error).__name__}"
+            return f"cannot connect: {str(error) or type(error).__name__}"
 
 
 def _is_silence(error: paramiko.SSHException) -> bool:

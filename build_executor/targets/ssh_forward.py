@@ -78,7 +78,7 @@ class Tunnels:
                 channel = self._open(address)
             except (BuildExecutorError, OSError):
                 return  # nobody listens there, or the host is lost: the client sees it end
-            with contextlib.closing(channel), contextlib.suppress(OSError, ValueError):
+            with contextlib.closing(channel), contextlib.suppress(OSError, EOFError, ValueError):
                 _exchange(local, channel)
 
 

@@ -13,7 +13,7 @@ import paramiko
 
 from build_executor.errors import DeploymentFailed
 from build_executor.targets.shell import Login, Said
-from build_executor.targets.ssh_connection import Credentials, connect
+from build_executor.targets.ssh_connection import Credentials, connect, transport_of
 from build_executor.targets.ssh_forward import Tunnels
 
 _CHUNK = 64 * 1024  # paramiko copies what is left of a buffer at each packet
@@ -163,15 +163,11 @@ class _Link:
 
     def _transport(self) -> paramiko.Transport:
         with self._lock:
-            transport = self._client.get_transport() if self._client else None
-            if transport is None or not transport.is_active():
+            if self._client is None or not _is_active(self._client):
                 if self._client is not None:
                     self._client.close()
                 self._client = self._connected()
-                transport = self._client.get_transport()
-        if transport is None:
-            raise EOFError("the connection was lost at once")
-        return transport
+            return transport_of(self._client)
 
     def _connected(self) -> paramiko.SSHClient:
         """Who goes back after a loss asks many things: they shall not all wait for a dead host."""
@@ -238,6 +234,11 @@ class HeldCommand:
         with contextlib.suppress(OSError):  # it has ended: `is_alive` says so
             while not self._released.wait(_BEAT_SECONDS):
                 self._channel.sendall(b"\n")
+
+
+def _is_active(client: paramiko.SSHClient) -> bool:
+    transport = client.get_transport()
+    return transport is not None and transport.is_active()
 
 
 def _wrapped(argv: tuple[str, ...], timeout: float) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import paramiko
 import pytest
 
 from build_executor import command
@@ -187,6 +189,33 @@ def test_known_hosts_that_cannot_be_read_are_named(
         SshShell(Login.parse(host.login), absent).run(("true",), timeout=5)
 
 
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "the name service does not know"),
+        (TimeoutError("timed out"), "no answer from port 22: is the host up"),
+        (paramiko.SSHException("Error reading SSH protocol banner"), "does not speak SSH"),
+        (paramiko.SSHException("No existing session"), "does not speak SSH, or hangs"),
+        (OSError(113, "No route to host"), "cannot connect: .*No route to host"),
+        (EOFError(), "cannot connect: EOFError"),
+    ],
+)
+def test_a_network_that_fails_is_told_in_words(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    meaning: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    (tmp_path / "known").touch()
+    credentials = Credentials(key_file=new_key(tmp_path), known_hosts=tmp_path / "known")
+    monkeypatch.setattr(socket, "create_connection", fail)
+
+    entering(Login(user="deploy", host="shop.example"), credentials, meaning)
+
+
 # -- commands
 
 
@@ -299,6 +328,38 @@ def test_an_address_where_nobody_listens_ends_at_once(shell: SshShell) -> None:
 
     with socket.create_connection(("127.0.0.1", port_of(url)), 5) as connection:
         assert connection.recv(4) == b""
+
+
+def test_a_socket_of_the_host_is_reached_by_one_of_ours_alone(
+    server: FakeSshServer, credentials: Credentials
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="h") as folder, socket.socket(socket.AF_UNIX) as there:
+        there.bind(f"{folder}/there")
+        there.listen()
+        with closing_shell(server, credentials) as shell:
+            path = Path(shell.reach_socket(f"{folder}/there"))
+            assert path.parent.stat().st_mode & 0o777 == 0o700
+            with socket.socket(socket.AF_UNIX) as here:
+                here.connect(str(path))
+                peer, _ = there.accept()
+                with peer:
+                    here.sendall(b"ping")
+                    assert peer.recv(4) == b"ping"
+    assert not path.exists()
+
+
+def test_what_is_held_is_told_that_we_live_and_answers_line_by_line(
+    server: FakeSshServer, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh_shell, "_BEAT_SECONDS", 0.01)
+    with (
+        closing_shell(server, credentials) as shell,
+        shell.hold(("cat",), stdin=b"first\n") as held,
+    ):
+        held.write(b"second\nthird\n")
+
+        assert [held.line(5) for _ in range(3)] == ["first\n", "second\n", "third\n"]
+        assert held.line(0.1) == ""
 
 
 # -- losses
