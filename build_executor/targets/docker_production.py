@@ -5,7 +5,6 @@ states and locks are files below the host's root folder, as with every other pro
 """
 
 import json
-import time
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import PurePath
@@ -32,8 +31,7 @@ _NAMES = ("switch", "switch-spare")
 _SOCKET = "/var/run/docker.sock"
 _VERSION = "build-executor.switch"
 _SECONDS = 15.0
-_ASK_SECONDS = 1.0
-_POLL_SECONDS = 0.05
+_TRIES = 4
 _CONNECT = """
 import socket, sys
 try:
@@ -85,7 +83,7 @@ class ContainerSwitchProcess:
         version = sha256(json.dumps(words).encode()).hexdigest()[:12]
         with self._containers.engine.client() as client:
             found = {name: _find(client, self._prefix + name) for name in _NAMES}
-            if not any(found.values()) and self._answers():
+            if not any(found.values()) and self.exists() and self._answers():
                 return
             for name, container in found.items():
                 self._keep(client, name, container, version)
@@ -123,16 +121,14 @@ class ContainerSwitchProcess:
         )
 
     def _await(self) -> None:
-        deadline = time.monotonic() + _SECONDS
-        while not self._answers():
-            if time.monotonic() > deadline:
-                where = f"`docker logs {self._prefix}{_NAMES[0]}` there says why"
-                raise DeploymentFailed(f"{self._host.name}: the switch does not start: {where}")
-            time.sleep(_POLL_SECONDS)
+        """Each try waits for seconds until somebody is there to be asked."""
+        if not any(self._answers() for _ in range(_TRIES)):
+            where = f"`docker logs {self._prefix}{_NAMES[0]}` there says why"
+            raise DeploymentFailed(f"{self._host.name}: the switch does not start: {where}")
 
     def _answers(self) -> bool:
         try:
-            return bool(self.ask({"do": "status"}, _ASK_SECONDS)["ok"])
+            return bool(self.ask({"do": "status"}, _SECONDS)["ok"])
         except DeploymentFailed:
             return False
 
