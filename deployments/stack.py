@@ -1,13 +1,15 @@
 """This product on one machine: Prefect server, two workers and the adapter, under one supervisor.
 
 `up` starts what does not run yet and waits until it answers, `down` ends exactly that and the
-services that were deployed here. Both may be repeated.
+services that were deployed here. Both may be repeated. `run` is both, with a wait in between.
 """
 
 import argparse
 import secrets
+import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +27,7 @@ from deployments.pools import ROOT, WORK_POOLS
 
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.1
+_CHECK_SECONDS = 5.0
 _ADAPTER = "adapter"
 _PREFECT_SERVER = "prefect-server"
 
@@ -54,6 +57,30 @@ def down(settings: Settings) -> None:
     """End the stack and the services it deployed; nothing else, and nothing if nothing runs."""
     _supervisor(settings).shut_down()
     local_supervisor_down(settings)
+
+
+def run(settings: Settings) -> None:
+    """Start the stack, stay until SIGTERM or SIGINT, and end it: what a container needs.
+
+    InvalidSettings if what keeps the stack running ends by itself.
+    """
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        up(settings)
+        while not stopped.wait(_CHECK_SECONDS):
+            if not _supervisor(settings).is_running():
+                raise InvalidSettings("what keeps the stack running has ended: see its logs")
+    finally:
+        down(settings)
+
+
+def check(settings: Settings) -> None:
+    """Return if the adapter answers; InvalidSettings if it does not."""
+    url = f"{adapter_url(settings)}/health"
+    if not _answers(url):
+        raise InvalidSettings(f"the adapter does not answer at {url}")
 
 
 def adapter_url(settings: Settings) -> str:
@@ -166,7 +193,12 @@ def _answers(url: str) -> bool:
 
 def main() -> None:
     """Exit code 1, with one sentence, if the stack could not be started or stopped."""
-    actions: dict[str, Callable[[Settings], None]] = {"up": up, "down": down}
+    actions: dict[str, Callable[[Settings], None]] = {
+        "up": up,
+        "down": down,
+        "run": run,
+        "check": check,
+    }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("action", choices=actions)
     action = parser.parse_args().action

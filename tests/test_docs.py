@@ -43,3 +43,23 @@ def test_every_deployment_is_in_the_readme() -> None:
     names = {entry["entrypoint"].split(".")[1].replace("_", "-") + "/local" for entry in declared}
 
     assert [name for name in names if f"`{name}`" not in README] == []
+
+
+def test_the_container_image_is_made_of_what_is_there() -> None:
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    copied = [word for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]
+
+    sent = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    assert {line[1:] for line in sent if line.startswith("!")} == set(copied)
+
+
+def test_the_compose_file_builds_that_image() -> None:
+    folder = ROOT / "deployments"
+    declared = yaml.safe_load((folder / "compose.yaml").read_text(encoding="utf-8"))
+
+    build = declared["services"]["build-executor"]["build"]
+
+    assert (folder / build["context"]).resolve() == ROOT
+    assert ROOT / build["dockerfile"] == (ROOT / "Dockerfile").resolve()
