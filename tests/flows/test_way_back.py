@@ -81,6 +81,18 @@ def test_production_that_is_not_configured_fails_the_deployment_with_the_reason(
     assert "not configured" in (state.message or "")
 
 
+def test_what_is_live_here_goes_when_production_is_asked_for_in_vain(
+    settings: Settings, spec_path: str
+) -> None:
+    state = build(spec_path, deploy_production=True)
+
+    report = newest_report(settings)
+    assert state.name == "failed_deployment"
+    assert report is not None
+    assert (report.rollback_status, report.service_health) == ("success", "absent")
+    assert describe(SERVICE, open_target("local", settings)) is None
+
+
 def test_a_build_is_rolled_back_by_its_id_and_twice_is_as_good_as_once(
     settings: Settings, spec_path: str, spec_port: int
 ) -> None:
