@@ -1,4 +1,7 @@
-"""A process that deploys, or rolls back, and is killed with SIGKILL at one moment on the way."""
+"""A process that deploys, or rolls back, and is killed with SIGKILL at one moment on the way.
+
+It works on the local target below a folder, or on the production host that settings name.
+"""
 
 import signal
 import sys
@@ -8,6 +11,8 @@ from build_executor import command
 from build_executor.deployment import Rollout, deploy, prove, roll_back
 from build_executor.errors import CommandFailed
 from build_executor.models import Check, VerifiedRelease
+from build_executor.settings import Settings
+from build_executor.targets import Target, open_target
 from build_executor.targets.local import LocalTarget
 from tests.fakes.dying_target import DyingTarget
 
@@ -15,19 +20,20 @@ _ROOT = Path(__file__).parents[2]
 _ROLLOUT = Rollout(guard_seconds=0.5, canary_steps=(50,), canary_step_seconds=0)
 
 
-def dies_deploying(root: Path, verified: VerifiedRelease, moment: str) -> bool:
-    """Whether a deployment below `root` came as far as this moment, and not further."""
+def dies_deploying(root: Path | Settings, verified: VerifiedRelease, moment: str) -> bool:
+    """Whether a deployment came as far as this moment, and not further."""
     return _dies("deploy", root, verified, moment)
 
 
-def dies_rolling_back(root: Path, verified: VerifiedRelease, moment: str) -> bool:
+def dies_rolling_back(root: Path | Settings, verified: VerifiedRelease, moment: str) -> bool:
     """The same for the roll-back of the build that made this release."""
     return _dies("roll-back", root, verified, moment)
 
 
-def _dies(action: str, root: Path, verified: VerifiedRelease, moment: str) -> bool:
-    argv = (sys.executable, "-m", "tests.fakes.dying_deployer", action, str(root), moment)
-    environment = command.clean_environment({"PYTHONPATH": str(_ROOT)})
+def _dies(action: str, root: Path | Settings, verified: VerifiedRelease, moment: str) -> bool:
+    where, more = (str(root), {}) if isinstance(root, Path) else ("production", _variables(root))
+    argv = (sys.executable, "-m", "tests.fakes.dying_deployer", action, where, moment)
+    environment = command.clean_environment({"PYTHONPATH": str(_ROOT), **more})
     try:
         command.run((*argv, verified.model_dump_json()), timeout=60, environment=environment)
     except CommandFailed as death:
@@ -37,16 +43,27 @@ def _dies(action: str, root: Path, verified: VerifiedRelease, moment: str) -> bo
     return False
 
 
+def _variables(settings: Settings) -> dict[str, str]:
+    return {
+        "BUILD_EXECUTOR_HOME": str(settings.build_executor_home),
+        "PRODUCTION_HOSTS": ",".join(settings.production_hosts),
+        "SSH_KEY_FILE": str(settings.ssh_key_file),
+        "SSH_KNOWN_HOSTS": str(settings.ssh_known_hosts),
+    }
+
+
 def main() -> None:
     action, root, moment, text = sys.argv[1:]
-    target, verified = (
-        DyingTarget(LocalTarget(Path(root)), moment),
-        VerifiedRelease.model_validate_json(text),
-    )
+    inner = open_target("production", Settings()) if root == "production" else _local(root)
+    target, verified = DyingTarget(inner, moment), VerifiedRelease.model_validate_json(text)
     if action == "roll-back":
         roll_back(verified.release.service, verified.release.build_id, [target])
     else:
         prove(deploy(verified, [target], _passes, _ROLLOUT), [target])
+
+
+def _local(root: str) -> Target:
+    return LocalTarget(Path(root))
 
 
 def _passes(_: str) -> tuple[Check, ...]:

@@ -6,7 +6,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import docker
@@ -19,6 +19,7 @@ from build_executor.targets.host import HostTarget, Patience
 from build_executor.targets.probing import release_at
 from build_executor.targets.production import host_parts, production_shell
 from build_executor.targets.shell import Login
+from tests.fakes.dying_deployer import dies_deploying, dies_rolling_back
 from tests.fakes.load import Load
 from tests.fakes.release import Releases
 from tests.production_host import ProductionHost, start_host
@@ -279,6 +280,44 @@ def test_the_lock_of_a_deployer_that_was_cut_off_is_free_at_once(
             pass
         with pytest.raises(DeploymentFailed, match="the deploy lock was lost"):
             ledger.record(ledger.state)
+
+
+# -- losing the deployer
+
+
+@pytest.mark.parametrize(
+    "moment", ["before install", "after install", "after start", "after offer", "after switch"]
+)
+def test_a_deployer_killed_at_any_step_is_rolled_back_by_another_process(
+    production_host: ProductionHost, releases: Releases, tmp_path: Path, moment: str
+) -> None:
+    settings = production_host.settings(build_executor_home=tmp_path / "home")
+    first, second = releases.build("1.0.0"), releases.build("2.0.0")
+    (deployed,) = live(first, entered(production_host))
+
+    with Load(deployed.url) as load:
+        assert dies_deploying(settings, second, moment)
+        roll_back(releases.service, second.release.build_id, [entered(production_host)])
+
+    assert load.failures == []
+    assert_only(first, deployed.url, production_host)
+
+
+@pytest.mark.parametrize("moment", ["before switch", "after switch"])
+def test_a_roll_back_killed_at_any_step_is_finished_by_the_next_one(
+    production_host: ProductionHost, releases: Releases, tmp_path: Path, moment: str
+) -> None:
+    settings = production_host.settings(build_executor_home=tmp_path / "home")
+    first, second = releases.build("1.0.0"), releases.build("2.0.0")
+    live(first, entered(production_host))
+    (deployed,) = live(second, entered(production_host))
+
+    with Load(deployed.url) as load:
+        assert dies_rolling_back(settings, second, moment)
+        roll_back(releases.service, second.release.build_id, [entered(production_host)])
+
+    assert load.failures == []
+    assert_only(first, deployed.url, production_host)
 
 
 # -- hosts that cannot
