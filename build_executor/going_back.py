@@ -37,6 +37,9 @@ class _Case(NamedTuple):
         return {release.id: release for release in self.ways}[release_id]
 
 
+_Plan = list[tuple[_Case, InstalledRelease]]
+
+
 def roll_back(service: str, build_id: str, targets: Sequence[Target]) -> tuple[RollbackReport, ...]:
     """Undo what this build did to the hosts of a target; may be repeated at any time.
 
@@ -57,9 +60,9 @@ def roll_back(service: str, build_id: str, targets: Sequence[Target]) -> tuple[R
 def go_back(build_id: str, hosts: Sequence[Host]) -> tuple[RollbackReport, ...]:
     """The same for hosts whose locks are held: first all traffic, then what is left over."""
     cases = [_case(build_id, host) for host in hosts]
-    moved = _move([case for case in cases if case.is_in_doubt], cases)
-    kept = {id_ for case in cases for id_ in case.host.ledger.state.proven}
-    return tuple(_finish(build_id, case, moved.get(case.host.name), kept) for case in cases)
+    proven = {id_ for case in cases for id_ in case.host.ledger.state.proven}
+    moved = {} if any(_has_to_stay(case, proven) for case in cases) else _move(cases)
+    return tuple(_finish(build_id, case, moved.get(case.host.name), proven) for case in cases)
 
 
 def describe_all(reports: Sequence[RollbackReport]) -> str:
@@ -77,35 +80,53 @@ def _case(build_id: str, host: Host) -> _Case:
     return _Case(host, switching if is_ours else None, (live,) if live else ())
 
 
-def _move(in_doubt: Sequence[_Case], cases: Sequence[_Case]) -> dict[str, Moved]:
+def _has_to_stay(case: _Case, proven: Collection[str]) -> bool:
+    """Whether there is nothing else here, and what there is was proven: then all hosts stay."""
+    return case.suspect is not None and not case.ways and case.suspect.id in proven
+
+
+def _move(cases: Sequence[_Case]) -> dict[str, Moved]:
     """Where traffic was moved to, by host: the same release everywhere, or nowhere."""
+    in_doubt = [case for case in cases if case.is_in_doubt]
     reachable = [case for case in in_doubt if is_reachable(case.host)]
-    elsewhere = [case.ways[0].id for case in cases if case.suspect is None and case.ways]
-    for release_id in _destinations(reachable, elsewhere):
-        moved = _all_moved_to(release_id, reachable)
+    others = [case for case in cases if case.suspect is None and case.ways]
+    for plan in _plans(reachable, others):
+        moved = _all_moved(plan)
         if moved:
             return moved
     return {}
 
 
-def _destinations(cases: Sequence[_Case], elsewhere: Sequence[str]) -> list[str]:
-    """Where all of these can go, best first; what is live on the other hosts comes before all."""
-    if not cases:
-        return []
+def _plans(cases: Sequence[_Case], others: Sequence[_Case]) -> list[_Plan]:
+    """Where all of these can go, best first; what is live on the other hosts comes before all.
+
+    Nowhere while somebody else's deployment is unfinished on those: that has to be undone first.
+    Hosts that have no release in common never were alike: each goes back to what it had.
+    """
     ways = [[release.id for release in case.ways] for case in cases]
-    common = [id_ for id_ in ways[0] if all(id_ in others for others in ways)]
-    return sorted(common, key=lambda id_: id_ not in elsewhere)
+    common = [id_ for id_ in ways[0] if all(id_ in other for other in ways)] if ways else []
+    if any(_is_unfinished(other, common) for other in others):
+        return []
+    live = [other.ways[0].id for other in others]
+    common.sort(key=lambda id_: id_ not in live)
+    same = [[(case, case.way(id_)) for case in cases] for id_ in common]
+    return same or [[(case, case.ways[0]) for case in cases]]
 
 
-def _all_moved_to(release_id: str, cases: Sequence[_Case]) -> dict[str, Moved]:
-    """All of these moved there, or, as far as they can be, none."""
-    if not all(starts(case.host, release_id) for case in cases):
+def _is_unfinished(other: _Case, common: Sequence[str]) -> bool:
+    live = other.ways[0].id
+    return live not in common and live not in _state(other).proven
+
+
+def _all_moved(plan: _Plan) -> dict[str, Moved]:
+    """All moved as planned, or, as far as they can be, none."""
+    if not all(starts(case.host, release.id) for case, release in plan):
         return {}
     moved: dict[str, Moved] = {}
-    for case in cases:
-        one = moved_to(case.host, case.way(release_id))
+    for case, release in plan:
+        one = moved_to(case.host, release)
         if one is None and is_reachable(case.host):
-            return _moved_back(cases, moved)
+            return _moved_back([case for case, _ in plan], moved)
         if one is not None:
             moved[case.host.name] = one
     return moved

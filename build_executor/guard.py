@@ -8,8 +8,9 @@ is compared with what they got before, and its contract is asked again.
 import contextvars
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -58,31 +59,19 @@ def guard(guarded: Sequence[Guarded], gate: Gate, span: Span) -> None:
     The finding says what was seen, where, and how long after the switch. The contract is asked at
     the beginning and at the end, through the public address and, at the end, the private one too.
     """
-    since, stopped = _Since(time.monotonic(), "the switch"), threading.Event()
-    pool = ThreadPoolExecutor(max_workers=5 * len(guarded))
-    try:
-        signs = _look_out(pool, guarded, since, stopped)
+    with _looking_out(guarded, "the switch") as (pool, since, signs, stopped):
         signs += [_submit(pool, _asked(one, one.public_url, gate, since)) for one in guarded]
         _wait(signs, since.began, span)
         last = [(one, url) for one in guarded for url in (one.public_url, one.private_url)]
         asked = [_submit(pool, _asked(one, url, gate, since)) for one, url in last]
         _settle(signs, asked, stopped)
-    finally:
-        stopped.set()
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def watch_share(guarded: Sequence[Guarded], span: Span) -> None:
     """The same for a release that has only a share of the traffic; its contract is not asked."""
-    since, stopped = _Since(time.monotonic(), "it was offered"), threading.Event()
-    pool = ThreadPoolExecutor(max_workers=2 * len(guarded))
-    try:
-        signs = _look_out(pool, guarded, since, stopped)
+    with _looking_out(guarded, "it was offered") as (_, since, signs, stopped):
         _wait(signs, since.began, span)
         _settle(signs, [], stopped)
-    finally:
-        stopped.set()
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def findings_of(checks: tuple[Check, ...], gate: str, when: str = "") -> tuple[Finding, ...]:
@@ -191,11 +180,26 @@ class _Lookout:
         return self._guarded.target.counts(self._guarded.release.service, release_id)
 
 
-def _look_out(
-    pool: ThreadPoolExecutor, guarded: Sequence[Guarded], since: _Since, stopped: threading.Event
-) -> list[Future[tuple[Finding, ...]]]:
+class _Outlook(NamedTuple):
+    """What looks for bad signs: `signs` are over once they have seen one, or `stopped` is set."""
+
+    pool: ThreadPoolExecutor
+    since: _Since
+    signs: list[Future[tuple[Finding, ...]]]
+    stopped: threading.Event
+
+
+@contextmanager
+def _looking_out(guarded: Sequence[Guarded], event: str) -> Iterator[_Outlook]:
+    """Look out on every host; whoever goes back does not wait for those who still look."""
+    since, stopped = _Since(time.monotonic(), event), threading.Event()
+    pool = ThreadPoolExecutor(max_workers=5 * len(guarded))
     looks = [look for one in guarded for look in _Lookout(one, since).signs(stopped)]
-    return [_submit(pool, look) for look in looks]
+    try:
+        yield _Outlook(pool, since, [_submit(pool, look) for look in looks], stopped)
+    finally:
+        stopped.set()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _asked(

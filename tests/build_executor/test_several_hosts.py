@@ -18,7 +18,7 @@ from tests.deploying import (
     passes,
     verified,
 )
-from tests.fakes.target import FakeLedger, FakeTarget
+from tests.fakes.target import FakeLedger, FakeTarget, Killed
 
 
 @pytest.fixture
@@ -181,6 +181,49 @@ def test_both_keep_the_release_if_nothing_better_answers_on_both(
 
     assert [report.rollback_status for report in reports] == ["failed", "failed"]
     assert one.routes == two.routes == {SHOP: "2"}
+
+
+def test_both_keep_the_release_if_one_has_nothing_else_any_more(
+    one: FakeTarget, two: FakeTarget
+) -> None:
+    live(one, two, releases=("1", "2"))
+    with one.locked(SHOP, "build-0") as ledger:
+        one.archive(SHOP, "1")
+        ledger.record(ledger.state.without({"1"}))
+
+    reports = roll_back(SHOP, "build-2", [one, two])
+
+    assert [report.rollback_status for report in reports] == ["failed", "failed"]
+    assert_only("2", one, two)
+
+
+def test_hosts_that_never_were_alike_go_back_to_what_each_had(
+    one: FakeTarget, two: FakeTarget
+) -> None:
+    live(one, releases=("1",))
+    live(two, releases=("2",))
+    bring("3", one, two)
+
+    roll_back(SHOP, "build-3", [one, two])
+
+    assert_only("1", one)
+    assert_only("2", two)
+
+
+def test_an_older_build_is_not_undone_while_another_deployment_is_unfinished(
+    one: FakeTarget, two: FakeTarget
+) -> None:
+    live(one, two, releases=("1", "2"))
+    two.dies_before = len(two.did) + 4
+    with pytest.raises(Killed):
+        bring("3", one, two)
+    two.dies_before = None
+    assert (one.routes, two.routes) == ({SHOP: "3"}, {SHOP: "2"})
+
+    assert roll_back(SHOP, "build-2", [one, two])[1].rollback_status == "failed"
+    roll_back(SHOP, "build-3", [one, two])
+
+    assert_only("2", one, two)
 
 
 def test_a_host_that_was_moved_already_is_moved_back_if_another_one_cannot_be(
