@@ -12,7 +12,7 @@ export SPEC_ROOTS ?= $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-claude up down test test-core test-full check format bench bench-deploy corpus lock clean
+.PHONY: help demo demo-claude corpus-claude up down test test-core test-full check format bench bench-deploy corpus lock clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,10 @@ demo: up ## build SPEC, examples/payment-processor by default, into a running se
 	@$(BIN)/python -m deployments.demo $(SPEC)
 
 demo-claude: $(VENV)/installed ## the same for a SPEC with holes, with a stand-in for Claude: no key, no cost
-	@$(BIN)/python -m tests.claude_demo
+	@$(BIN)/python -m tests.claude_demo $(if $(filter command line,$(origin SPEC)),$(SPEC))
+
+corpus-claude: $(VENV)/installed-dev ## fill the holes of every SPEC of CORPUS, with a stand-in for Claude
+	@nice $(BIN)/python -m tests.claude_corpus $(CORPUS)
 
 up: $(VENV)/installed ## start Prefect server, the workers and the adapter
 	@$(BIN)/python -m deployments.stack up

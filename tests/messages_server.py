@@ -11,6 +11,7 @@ a function of the request, such as `tests.messages_obedience.Obedient`.
 
 import itertools
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -183,6 +184,8 @@ class MessagesServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        if self._server.faults and error is None:
+            raise self._server.faults[0]
 
     @property
     def url(self) -> str:
@@ -263,8 +266,15 @@ def _size(block: Block) -> int:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is none of a test's business."""
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self.faults: list[BaseException] = []
+
+    def handle_error(self, *_: object) -> None:
+        """A client that goes away is none of a test's business; a broken script is."""
+        error = sys.exception()
+        if error is not None and not isinstance(error, ConnectionError):
+            self.faults.append(error)
 
 
 class _Handler(BaseHTTPRequestHandler):
