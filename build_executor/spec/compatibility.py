@@ -80,11 +80,6 @@ def compare_contracts(old: Contract, new: Contract) -> tuple[Change, ...]:
     )
 
 
-def is_breaking(changes: tuple[Change, ...]) -> bool:
-    """Whether somebody who relied on the old contract may notice."""
-    return any(change.breaking for change in changes)
-
-
 def _by_route(contract: Contract) -> dict[str, Operation]:
     """By method and path; what a path's parameters are called nobody can see."""
     return {_PLACEHOLDER.sub("{}", operation.label): operation for operation in contract.business}
