@@ -4,12 +4,13 @@ Functions that a person edited, and functions that a model wrote when the contra
 same, are taken over: nobody loses work, and nothing is paid for twice.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from build_executor.errors import GenerationFailed, InvalidSettings
 from build_executor.generation import put_in_place
 from build_executor.generators.claude.code_rules import function_findings
-from build_executor.generators.claude.gates import Gates, function_of
+from build_executor.generators.claude.gates import Gates, Judge, function_of
 from build_executor.generators.claude.holes import Unfilled, find_holes
 from build_executor.generators.claude.prompts import versions
 from build_executor.generators.filling import Author, Filled, Filling
@@ -31,14 +32,28 @@ from build_executor.spec.contract import Contract
 _LOGIC = "app/logic.py"
 
 
+def confined_gates(order: "Order") -> Judge:
+    """The gates, in a sandbox that is fit for what a model wrote; GenerationFailed without one."""
+    try:
+        sandbox = open_sandbox(order.settings, trusted=False)
+    except InvalidSettings as error:
+        raise GenerationFailed(str(error)) from error
+    return Gates(order.contract, order.workspace, sandbox, order.settings)
+
+
 @dataclass(frozen=True)
 class Order:
-    """What is to be filled, and where that happens."""
+    """What is to be filled, where that happens, and who judges it."""
 
     contract: Contract
     spec: str
     workspace: Workspace
     settings: Settings
+    judged_by: Callable[["Order"], Judge] = confined_gates
+
+    def open_gates(self) -> Judge:
+        """Whoever judges; GenerationFailed if nobody can."""
+        return self.judged_by(self)
 
 
 def begin(order: Order) -> tuple[Filling, tuple[Conflict, ...]]:
@@ -62,7 +77,7 @@ def begin(order: Order) -> tuple[Filling, tuple[Conflict, ...]]:
         conflicts = edits.conflicts
     _refuse_other_signatures(filling, unfilled)
     if not filling.trusted:
-        filling = _still_good(filling, open_gates(order), order.contract)
+        filling = _still_good(filling, order.open_gates(), order.contract)
     ended = "every hole is filled" if filling.holes else "the compiler left no hole"
     return filling.model_copy(update={"ended": None if filling.open else ended}), conflicts
 
@@ -86,7 +101,7 @@ def _refuse_other_signatures(filling: Filling, unfilled: Unfilled) -> None:
         raise GenerationFailed("a function edited by hand has another signature", findings)
 
 
-def _still_good(filling: Filling, gates: Gates, contract: Contract) -> Filling:
+def _still_good(filling: Filling, gates: Judge, contract: Contract) -> Filling:
     """Without a model's earlier functions that the gates blame now."""
     findings = gates.judge(filling.functions)
     blamed = {function_of(finding, contract) for finding in findings}
@@ -116,12 +131,3 @@ def keep(order: Order, filling: Filling) -> bool:
     )
     left = (order.workspace.source / _LOGIC).read_text()
     return keep_source(record, left, order.contract.service, order.settings, filling.seen)
-
-
-def open_gates(order: Order) -> Gates:
-    """The gates, in a sandbox that is fit for what a model wrote; GenerationFailed without one."""
-    try:
-        sandbox = open_sandbox(order.settings, trusted=False)
-    except InvalidSettings as error:
-        raise GenerationFailed(str(error)) from error
-    return Gates(order.contract, order.workspace, sandbox, order.settings)

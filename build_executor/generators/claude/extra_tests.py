@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from build_executor.errors import GenerationFailed
 from build_executor.generators.claude.code_rules import file_findings
-from build_executor.generators.claude.gates import Gates
+from build_executor.generators.claude.gates import Judge
 from build_executor.generators.claude.holes import Hole
 from build_executor.generators.claude.mutants import mutants
 from build_executor.generators.filling import ExtraTest
@@ -20,7 +20,7 @@ _UNUSABLE = "its function is not in the service"
 
 
 def judged(
-    tests: Sequence[ExtraTest], functions: Mapping[str, str], holes: Sequence[Hole], gates: Gates
+    tests: Sequence[ExtraTest], functions: Mapping[str, str], holes: Sequence[Hole], gates: Judge
 ) -> tuple[ExtraTest, ...]:
     """The tests with what speaks for or against each."""
     owners = {hole.test_path: hole.name for hole in holes}
@@ -63,7 +63,7 @@ def _caught(
     tests: Sequence[ExtraTest],
     owners: Mapping[str, str],
     functions: Mapping[str, str],
-    gates: Gates,
+    gates: Judge,
 ) -> tuple[dict[str, int], dict[str, int]]:
     """How often each file noticed, and in how many ways its function was broken."""
     ways: dict[str, dict[str, str]] = {}

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from build_executor.building import EXTRA_TESTS
 from build_executor.environment import provide_environment
@@ -27,6 +28,23 @@ _LOGIC = "app/logic.py"
 _TEST_OF = re.compile(r"test_(\w+?)__\w+")
 _PLACE = re.compile(r"app/logic\.py:(\d+)")
 _SECONDS = 120
+
+
+class Judge(Protocol):
+    """Whoever decides what may stay; every finding names the function it is about, if one is."""
+
+    def judge(self, functions: Mapping[str, str]) -> tuple[Finding, ...]:
+        """What speaks against these functions together; nothing if they may stay."""
+
+    def try_tests(
+        self, functions: Mapping[str, str], files: Mapping[str, str]
+    ) -> tuple[Finding, ...]:
+        """What extra tests say of these functions; GenerationFailed if they cannot be put there."""
+
+    def faults_of_tests(
+        self, functions: Mapping[str, str], files: Mapping[str, str]
+    ) -> tuple[Finding, ...]:
+        """What linter and types say against extra tests."""
 
 
 class Gates:

@@ -17,9 +17,9 @@ from build_executor.errors import (
 )
 from build_executor.events import report_progress
 from build_executor.generators.claude.code_rules import function_findings
-from build_executor.generators.claude.earlier_work import Order, open_gates
+from build_executor.generators.claude.earlier_work import Order
 from build_executor.generators.claude.extra_tests import judged
-from build_executor.generators.claude.gates import Gates, function_of
+from build_executor.generators.claude.gates import Judge, function_of
 from build_executor.generators.claude.holes import Hole, Unfilled, find_holes
 from build_executor.generators.claude.questions import (
     LAST_ATTEMPT,
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 def attempt(order: Order, filling: Filling, model: Model, number: int) -> Filling:
     """The account after one more attempt; GenerationFailed where nothing confines the code."""
-    gates = open_gates(order)
+    gates = order.open_gates()
     unfilled = find_holes(order.contract, order.spec)
     started = time.monotonic()
     answers = _Answers()
@@ -74,7 +74,7 @@ def finish(order: Order, filling: Filling) -> Filling:
     if not filling.tests:
         return filling
     unfilled = find_holes(order.contract, order.spec)
-    tests = judged(filling.tests, filling.functions, unfilled.holes, open_gates(order))
+    tests = judged(filling.tests, filling.functions, unfilled.holes, order.open_gates())
     kept = sum(test.kept for test in tests)
     _log.info("%d of %d files of extra tests count", kept, len(tests))
     return filling.model_copy(update={"tests": tests})
@@ -148,7 +148,7 @@ class _Judgement:
         return tuple(dict.fromkeys(f for found in self.findings.values() for f in found))
 
 
-def _judge(unfilled: Unfilled, filling: Filling, answers: _Answers, gates: Gates) -> _Judgement:
+def _judge(unfilled: Unfilled, filling: Filling, answers: _Answers, gates: Judge) -> _Judgement:
     written = answers.texts("function")
     judgement = _Judgement(dict(filling.functions))
     for hole in unfilled.holes:
@@ -180,7 +180,7 @@ def _first_look(hole: Hole, text: str | None, answers: _Answers) -> tuple[Findin
 
 
 def _through_the_gates(
-    judgement: _Judgement, gates: Gates, contract: Contract, filling: Filling
+    judgement: _Judgement, gates: Judge, contract: Contract, filling: Filling
 ) -> None:
     """Take out what the gates blame until they are content; if they blame nobody, one by one."""
     while judgement.accepted:
@@ -195,7 +195,7 @@ def _through_the_gates(
             judgement.reject(name, [f for f in findings if function_of(f, contract) == name])
 
 
-def _one_by_one(judgement: _Judgement, gates: Gates, filling: Filling) -> None:
+def _one_by_one(judgement: _Judgement, gates: Judge, filling: Filling) -> None:
     """Which of the new functions break something else than themselves."""
     new = {n: text for n, text in judgement.accepted.items() if n not in filling.functions}
     for name in new:

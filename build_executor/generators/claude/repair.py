@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from build_executor.errors import CostCeilingReached, ModelUnavailable
 from build_executor.generators.claude.code_rules import function_findings
-from build_executor.generators.claude.earlier_work import Order, open_gates
+from build_executor.generators.claude.earlier_work import Order
 from build_executor.generators.claude.holes import find_holes
 from build_executor.generators.claude.questions import fix_question, stable_part
 from build_executor.generators.filling import Author, Filling, Rejected, Written
@@ -33,7 +33,7 @@ def repair(
         return None
     texts = {} if model is None else _asked(order, blamed, findings, model)
     whole = {**filling.functions, **texts}
-    repaired = texts if texts and not open_gates(order).judge(whole) else {}
+    repaired = texts if texts and not order.open_gates().judge(whole) else {}
     dropped = [one for name, one in blamed.items() if name not in repaired]
     for one in dropped:
         _log.warning("%s is dropped: the service fails with it", one.name)

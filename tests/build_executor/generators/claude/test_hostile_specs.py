@@ -9,7 +9,7 @@ import pytest
 from build_executor.generators import GENERATORS, Attempt
 from build_executor.generators.claude import loop
 from build_executor.generators.claude.asking import Claude
-from build_executor.generators.claude.earlier_work import Order, begin, open_gates
+from build_executor.generators.claude.earlier_work import Order, begin
 from build_executor.generators.claude.holes import find_holes
 from build_executor.generators.claude.questions import stable_part
 from build_executor.generators.filling import Filled
@@ -129,7 +129,7 @@ def test_code_that_got_past_the_fence_meets_the_wall(
         1,
     )
 
-    findings = open_gates(order).judge({bank.DEPOSIT: text})
+    findings = order.open_gates().judge({bank.DEPOSIT: text})
 
     assert findings
     assert "Connection refused" in findings[0].message
