@@ -135,14 +135,15 @@ def go_live(verified: VerifiedRelease, contract: Contract, request: BuildRequest
             for deployments in deployed.values():
                 register_deployment(deployments[0], contract)
     with phase(Phase.HEALTH_CHECK):
-        for target, deployments in deployed.items():
-            _prove(deployments, target)
+        _prove(deployed)
 
 
-def _prove(deployments: tuple[Deployment, ...], target: str) -> None:
-    reports = [check_health(deployment) for deployment in deployments]
-    prove_deployments(deployments, target)
-    for deployment, report in zip(deployments, reports, strict=True):
+def _prove(deployed: dict[str, tuple[Deployment, ...]]) -> None:
+    hosts = [deployment for deployments in deployed.values() for deployment in deployments]
+    reports = [check_health(deployment) for deployment in hosts]
+    for target, deployments in deployed.items():
+        prove_deployments(deployments, target)
+    for deployment, report in zip(hosts, reports, strict=True):
         publish_result(deployment, report, return_state=True)
 
 
