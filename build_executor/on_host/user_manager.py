@@ -117,10 +117,7 @@ class UserManager:
         self.check()
         if self.text(unit) != text:
             write_atomically(self.file(unit), text.encode(), mode=0o644)
-            self._systemctl("daemon-reload")
-        self._systemctl("enable", "--quiet", unit)
-        self.forgive(unit)
-        self._systemctl("start", unit)
+        self._systemctl("enable", "--quiet", "--now", unit)  # reads what is written, too
 
     def forgive(self, unit: str) -> None:
         """Forget that the unit failed or was restarted."""

@@ -49,8 +49,7 @@ def test_a_unit_is_written_down_and_started_now_and_at_boot(
 
     assert manager.text("a.service") == "text"
     assert manager.texts("*.service") == ["text"]
-    again = ["enable --quiet a.service", "reset-failed a.service", "start a.service"]
-    assert asked(programs) == ["daemon-reload", *again, *again]
+    assert asked(programs) == 2 * ["enable --quiet --now a.service"]
 
 
 def test_what_systemd_says_of_a_unit_is_read(manager: UserManager) -> None:
