@@ -10,7 +10,7 @@ from pathlib import Path
 
 import paramiko
 
-from build_executor.errors import DeploymentFailed, InvalidSettings
+from build_executor.errors import DeploymentFailed
 from build_executor.models import Value
 from build_executor.targets.shell import Login
 
@@ -43,7 +43,7 @@ class _OnlyKnownHosts(paramiko.MissingHostKeyPolicy):
 
 def connect(login: Login, credentials: Credentials) -> paramiko.SSHClient:
     """An open connection; DeploymentFailed says what is wrong with it, and what to do."""
-    key = _key(credentials.key_file)
+    key = _key(credentials.key_file, login)
     # What goes wrong is said by the error; paramiko would log it once more, with its stack.
     logging.getLogger(_LOG).setLevel(logging.CRITICAL)
     client = paramiko.SSHClient()
@@ -52,7 +52,7 @@ def connect(login: Login, credentials: Credentials) -> paramiko.SSHClient:
     try:
         client.load_host_keys(str(credentials.known_hosts))
     except (OSError, paramiko.SSHException) as error:
-        raise InvalidSettings(f"SSH_KNOWN_HOSTS cannot be read: {error}") from error
+        raise DeploymentFailed(f"{login}: SSH_KNOWN_HOSTS cannot be read: {error}") from error
     try:
         _enter(client, login, key)
     except (OSError, EOFError, paramiko.SSHException, _UnknownHostKey) as error:
@@ -61,12 +61,13 @@ def connect(login: Login, credentials: Credentials) -> paramiko.SSHClient:
     return client
 
 
-def _key(file: Path) -> paramiko.PKey:
+def _key(file: Path, login: Login) -> paramiko.PKey:
     try:
         return paramiko.PKey.from_path(str(file))
     except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
         # A key with a passphrase is among them: builds need one of their own without.
-        raise InvalidSettings(f"SSH_KEY_FILE {file} cannot be used: {error}") from error
+        message = f"{login}: SSH_KEY_FILE {file} cannot be used: {error}"
+        raise DeploymentFailed(message) from error
 
 
 def _enter(client: paramiko.SSHClient, login: Login, key: paramiko.PKey) -> None:
