@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from build_executor.on_host import __main__ as program
 from build_executor.on_host import client, ledger, releases, switch
@@ -73,6 +76,20 @@ def test_a_name_that_could_lead_out_of_the_root_is_refused(ask: Ask, service: st
 def test_a_release_and_a_key_are_names_too(ask: Ask) -> None:
     assert "not a release" in ask("is_installed", service="shop", release="../x")["error"]
     assert "not the key" in ask("has_packages", key="../x")["error"]
+
+
+@given(service=st.text(), release=st.text())
+def test_no_name_becomes_more_than_a_name_of_a_folder_or_a_unit(service: str, release: str) -> None:
+    places, root = Places(Path("/srv/apps")), Path("/srv/apps")
+    try:
+        folder = places.release(service, release)
+    except Refused:
+        return
+    assert folder.parent.parent.parent == root
+    assert ".." not in folder.parts
+    assert re.fullmatch(
+        r"build-executor-[\w:.\\-]+@[\w:.\\-]+\.service", service_unit(service, release)
+    )
 
 
 # -- the state
