@@ -60,6 +60,16 @@ class Shop:
         prove(deploy(verified, targets, gate_of(verified.release), rollout), targets)
         self.live = verified.release
 
+    def try_to_deploy(
+        self, verified: VerifiedRelease, guard_seconds: float = GUARD_SECONDS
+    ) -> str | None:
+        """None when it is live and proven; else why it is not."""
+        try:
+            self.deploy(verified, guard_seconds)
+        except DeploymentFailed as error:
+            return str(error)
+        return None
+
     def start(self) -> str:
         """The public URL of a service that has a proven release."""
         if self.live is None:
@@ -139,10 +149,9 @@ def baseline(shop: Shop) -> Outcome:
 def good(shop: Shop) -> Outcome:
     url, verified = shop.start(), shop.build()
     with load(url, shop.folder) as reports:
-        began = time.monotonic()
-        shop.deploy(verified)
-    live_after = reports[0].first_seen[verified.release.id] - began
-    return Outcome(reports[0], live_after, shop.stays())
+        began, problem = time.monotonic(), shop.try_to_deploy(verified)
+    seen = reports[0].first_seen.get(verified.release.id)
+    return Outcome(reports[0], seen and seen - began, problem or shop.stays())
 
 
 def never_healthy(shop: Shop) -> Outcome:
@@ -165,9 +174,9 @@ def slow(shop: Shop) -> Outcome:
     url, verified = shop.start(), shop.build()
     with load(url, shop.folder, SLOW_SECONDS) as reports:
         time.sleep(SLOW_SECONDS)
-        shop.deploy(verified)
+        problem = shop.try_to_deploy(verified)
     only = Report(kinds={"GET": reports[0].kinds["slow"]}, first_seen={})
-    return Outcome(only, reports[0].kinds["slow"].p99_ms / 1000, shop.stays())
+    return Outcome(only, reports[0].kinds["slow"].p99_ms / 1000, problem or shop.stays())
 
 
 def killed(part: Part) -> Callable[[Shop], Outcome]:
@@ -178,7 +187,8 @@ def killed(part: Part) -> Callable[[Shop], Outcome]:
             shop.station.kill(part, shop.live)
             time.sleep(2 * QUIET_SECONDS)
         surprise = shop.stays()
-        shop.station.recover()
+        if part == "supervisor":
+            shop.station.recover()
         return Outcome(reports[0], None, surprise)
 
     return kill
@@ -191,22 +201,17 @@ def recovered(shop: Shop) -> Outcome:
     with load(url, shop.folder) as reports:
         shop.station.kill("supervisor", shop.live)
         time.sleep(1)
-        began = time.monotonic()
-        shop.deploy(verified)
-    live_after = reports[0].first_seen[verified.release.id] - began
-    return Outcome(reports[0], live_after, shop.stays())
+        began, problem = time.monotonic(), shop.try_to_deploy(verified)
+    seen = reports[0].first_seen.get(verified.release.id)
+    return Outcome(reports[0], seen and seen - began, problem or shop.stays())
 
 
 def _refused(shop: Shop, bad: VerifiedRelease, guard_seconds: float = GUARD_SECONDS) -> Outcome:
-    surprise: str | None = "it was deployed"
     with load(shop.start(), shop.folder) as reports:
         began = time.monotonic()
-        try:
-            shop.deploy(bad, guard_seconds)
-        except DeploymentFailed:
-            surprise = None
+        refusal = shop.try_to_deploy(bad, guard_seconds)
         took = time.monotonic() - began
-    return Outcome(reports[0], took, surprise or shop.stays())
+    return Outcome(reports[0], took, shop.stays() if refusal else "it was deployed")
 
 
 SCENARIOS: dict[str, Callable[[Shop], Outcome]] = {

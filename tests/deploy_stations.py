@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 import docker
 import psutil
 import pytest
+from docker.models.containers import Container
 
 from build_executor.models import Release
 from build_executor.settings import Settings
@@ -22,6 +23,7 @@ from build_executor.targets.local import LocalTarget, local_supervisor_down, loc
 from build_executor.targets.production import production_targets
 from tests.debian_image import debian_image
 from tests.docker_engine import remove_images, running_engine
+from tests.docker_host import docker_host
 from tests.production_host import ProductionHost, start_host
 
 Part = Literal["switch", "instance", "supervisor"]
@@ -67,15 +69,15 @@ class Station(Protocol):
 class _Local:
     """This machine: processes."""
 
-    def __init__(self, target: LocalTarget, home: Path) -> None:
-        self.target, self.home = target, home
+    def __init__(self, target: LocalTarget) -> None:
+        self.target = target
 
     def kill(self, part: Part, release: Release) -> None:
         os.kill(self._pid(part, release), signal.SIGKILL)
 
     def switch_mebibytes(self) -> float:
-        memory = psutil.Process(self.target.supervisor.pid("switch")).memory_info()
-        return float(memory.rss) / _MEBIBYTE
+        pids = [self.target.supervisor.pid(name) for name in ("switch", "switch-spare")]
+        return sum(psutil.Process(pid).memory_info().rss for pid in pids) / _MEBIBYTE
 
     def recover(self) -> None:
         self.target.recover()
@@ -84,27 +86,61 @@ class _Local:
         supervisor = self.target.supervisor
         if part == "supervisor":
             return int((supervisor.folder / "supervisord.pid").read_text())
-        name = "switch" if part == "switch" else f"{release.service}@{release.id}"
-        return supervisor.pid(name)
+        if part == "switch":
+            return _listener(release.port)
+        return supervisor.pid(f"{release.service}@{release.id}")
 
 
 class _Containers(_Local):
     """This machine: containers behind the same switch."""
 
-    def __init__(self, target: LocalTarget, home: Path, engine: str) -> None:
-        super().__init__(target, home)
+    def __init__(self, target: LocalTarget, engine: str) -> None:
+        super().__init__(target)
         self._engine = engine
 
     def _pid(self, part: Part, release: Release) -> int:
         if part == "switch":
-            return super()._pid(part, release)
-        labels = [f"build-executor.{k}" for k in (f"service={release.service}",)]
-        labels.append(f"build-executor.release={release.id}")
+            return _listener(release.port)
+        return _container_pid(self._engine, part, release)
+
+
+class _RemoteContainers:
+    """A host that is entered over SSH, but whose engine and network are those of this machine."""
+
+    def __init__(self, target: HostTarget, settings: Settings, engine: str) -> None:
+        self.target, self._settings, self._engine = target, settings, engine
+
+    def kill(self, part: Part, release: Release) -> None:
+        if part == "switch":
+            os.kill(_listener(release.port), signal.SIGKILL)
+        else:
+            os.kill(_container_pid(self._engine, part, release), signal.SIGKILL)
+
+    def switch_mebibytes(self) -> float:
         with contextlib.closing(docker.DockerClient(base_url=self._engine)) as client:
-            (container,) = client.containers.list(filters={"label": labels})
-            pid = int(client.api.inspect_container(container.id)["State"]["Pid"])
-        first = psutil.Process(pid)
-        return first.ppid() if part == "supervisor" else first.children()[0].pid
+            pids = [
+                client.api.inspect_container(container.id)["State"]["Pid"]
+                for container in self._containers(client)
+                if "build-executor.switch" in container.labels
+            ]
+        processes = [child for pid in pids for child in psutil.Process(pid).children()]
+        return sum(process.memory_info().rss for process in processes) / _MEBIBYTE
+
+    def recover(self) -> None:
+        """Nothing: the engine brings all of it back."""
+
+    def remove(self) -> None:
+        """Take everything off this machine's engine."""
+        with contextlib.closing(docker.DockerClient(base_url=self._engine)) as client:
+            for container in self._containers(client):
+                container.remove(force=True)
+        on_engine = self._settings.model_copy(update={"docker_host": self._engine})
+        remove_images(on_engine, on_engine.production_root)
+
+    def _containers(self, client: docker.DockerClient) -> list[Container]:
+        root = str(self._settings.production_root)
+        found = client.containers.list(all=True, filters={"label": "build-executor.scope"})
+        return [c for c in found if any(root in bind for bind in c.attrs["HostConfig"]["Binds"])]
 
 
 class _Remote:
@@ -112,26 +148,34 @@ class _Remote:
 
     _AS_DEPLOY = "XDG_RUNTIME_DIR=/run/user/1000 systemctl --user show --property MainPID --value"
 
-    def __init__(self, target: HostTarget, home: Path, host: ProductionHost) -> None:
-        self.target, self.home, self._host = target, home, host
+    def __init__(self, target: HostTarget, host: ProductionHost) -> None:
+        self.target, self._host = target, host
 
     def kill(self, part: Part, release: Release) -> None:
         self._host.run(f"kill -9 {self._pid(part, release)}")
 
     def switch_mebibytes(self) -> float:
-        status = self._host.run(f"cat /proc/{self._unit_pid('build-executor-switch')}/status")
+        status = self._host.run(f"cat /proc/{self._switch_pid()}/status")
         resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
         return int(resident.split()[1]) / 1024
 
     def recover(self) -> None:
-        self._host.run("systemctl restart user@1000")
+        """Nothing: it comes back by itself."""
 
     def _pid(self, part: Part, release: Release) -> int:
         if part == "supervisor":
             return int(self._host.run("systemctl show --property MainPID --value user@1000"))
         if part == "switch":
-            return self._unit_pid("build-executor-switch")
+            return self._switch_pid()
         return self._unit_pid(f"build-executor-{release.service}@{release.id}")
+
+    def _switch_pid(self) -> int:
+        """The one that forwards: it has opened ports, its spare has not."""
+        units = ("build-executor-switch", "build-executor-switch-spare")
+        pids = [self._unit_pid(unit) for unit in units]
+        return next(
+            pid for pid in pids if "users" in self._host.run(f"ss -ltnpH | grep pid={pid},")
+        )
 
     def _unit_pid(self, unit: str) -> int:
         return int(self._host.run(f"{self._AS_DEPLOY} '{unit}.service'", user="deploy"))
@@ -147,13 +191,14 @@ class Stations:
             "local process": self._processes,
             "local Docker": self._containers,
             "SSH + systemd": self._systemd,
+            "SSH + Docker": self._remote_containers,
         }
 
     @contextlib.contextmanager
     def _processes(self) -> Iterator[Station]:
         settings = Settings(build_executor_home=self._folder / "processes")
         try:
-            yield _Local(local_target(settings, _PATIENCE), settings.build_executor_home)
+            yield _Local(local_target(settings, _PATIENCE))
         finally:
             local_supervisor_down(settings)
 
@@ -168,10 +213,10 @@ class Stations:
         )
         try:
             target = local_target(settings, _PATIENCE)
-            yield _Containers(target, settings.build_executor_home, engine)
+            yield _Containers(target, engine)
         finally:
             local_supervisor_down(settings)
-            remove_images(settings)
+            remove_images(settings, settings.services)
 
     @contextlib.contextmanager
     def _systemd(self) -> Iterator[Station]:
@@ -188,9 +233,23 @@ class Stations:
             )
             try:
                 (target,) = production_targets(settings, _PATIENCE)
-                yield _Remote(target, home, host)
+                yield _Remote(target, host)
             finally:
                 host.stop()
+
+    @contextlib.contextmanager
+    def _remote_containers(self) -> Iterator[Station]:
+        engine, folder = self._running_engine(), self._folder / "host"
+        folder.mkdir()
+        with contextlib.closing(docker.DockerClient(base_url=engine)) as client:
+            socket = Path(engine.removeprefix("unix://"))
+            with docker_host(client, socket, folder) as settings:
+                (target,) = production_targets(settings, _PATIENCE)
+                station = _RemoteContainers(target, settings, engine)
+                try:
+                    yield station
+                finally:
+                    station.remove()
 
     def _running_engine(self) -> str:
         if self._engine is None:
@@ -204,3 +263,21 @@ class Stations:
 def _image(engine: str) -> str:
     with contextlib.closing(docker.DockerClient(base_url=engine)) as client:
         return debian_image(client)
+
+
+def _listener(port: int | None) -> int:
+    """The process of this machine that has this port open."""
+    for connection in psutil.net_connections("tcp4"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,):
+            return int(connection.pid or 0)
+    message = f"nobody listens on {port}"
+    raise LookupError(message)
+
+
+def _container_pid(engine: str, part: Part, release: Release) -> int:
+    """The instance in the release's container, or the shim that the container belongs to."""
+    labels = [f"build-executor.service={release.service}", f"build-executor.release={release.id}"]
+    with contextlib.closing(docker.DockerClient(base_url=engine)) as client:
+        (container,) = client.containers.list(filters={"label": labels})
+        first = psutil.Process(client.api.inspect_container(container.id)["State"]["Pid"])
+    return first.ppid() if part == "supervisor" else first.children()[0].pid
