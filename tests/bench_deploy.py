@@ -6,6 +6,7 @@ happens, under a load of new and kept connections, GET, POST and a WebSocket. Ne
 
 import argparse
 import contextlib
+import os
 import statistics
 import tempfile
 from collections import Counter
@@ -30,6 +31,7 @@ class Figures:
 
     runs: dict[str, list[Outcome]] = field(default_factory=dict)
     switch_mebibytes: float = 0
+    machine_load: float = 0
 
     def cells(self, scenario: str) -> list[str]:
         """Failed of sent, longest gap, seconds: each as worst/median."""
@@ -52,6 +54,7 @@ def measure(station: Station, folder: Path, wanted: list[str], times: int) -> Fi
     for scenario in wanted:
         figures.runs[scenario] = [SCENARIOS[scenario](shop) for _ in range(times)]
     figures.switch_mebibytes = station.switch_mebibytes()
+    figures.machine_load = os.getloadavg()[1]
     return figures
 
 
@@ -63,9 +66,16 @@ def overview(of: dict[str, Figures], wanted: list[str], missing: dict[str, str])
             table.add_column(column, justify="right")
     for scenario in wanted:
         table.add_row(scenario, *(cell for one in of.values() for cell in one.cells(scenario)))
-    memory = [("", f"{figures.switch_mebibytes:.0f} MiB", "") for figures in of.values()]
-    table.add_row("memory of the switch", *(cell for cells in memory for cell in cells))
+    memory = [f"{figures.switch_mebibytes:.0f} MiB" for figures in of.values()]
+    table.add_row("memory of the switch and its spare", *_under_each(memory))
+    loads = [f"{figures.machine_load:.1f}" for figures in of.values()]
+    table.add_row("load average of the machine meanwhile", *_under_each(loads))
     return table
+
+
+def _under_each(cells: list[str]) -> list[str]:
+    """A single figure of each target, in the middle of its group."""
+    return [text for cell in cells for text in ("", cell, "")]
 
 
 def by_kind(of: dict[str, Figures], scenario: str) -> Table:

@@ -146,6 +146,7 @@ class _RemoteContainers:
 class _Remote:
     """A host that is entered over SSH: units of an unprivileged user's systemd."""
 
+    _SWITCHES = ("build-executor-switch", "build-executor-switch-spare")
     _AS_DEPLOY = "XDG_RUNTIME_DIR=/run/user/1000 systemctl --user show --property MainPID --value"
 
     def __init__(self, target: HostTarget, host: ProductionHost) -> None:
@@ -155,9 +156,9 @@ class _Remote:
         self._host.run(f"kill -9 {self._pid(part, release)}")
 
     def switch_mebibytes(self) -> float:
-        status = self._host.run(f"cat /proc/{self._switch_pid()}/status")
-        resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-        return int(resident.split()[1]) / 1024
+        pids = [self._unit_pid(unit) for unit in self._SWITCHES]
+        statuses = [self._host.run(f"grep VmRSS /proc/{pid}/status") for pid in pids]
+        return sum(int(status.split()[1]) for status in statuses) / 1024
 
     def recover(self) -> None:
         """Nothing: it comes back by itself."""
@@ -171,8 +172,7 @@ class _Remote:
 
     def _switch_pid(self) -> int:
         """The one that forwards: it has opened ports, its spare has not."""
-        units = ("build-executor-switch", "build-executor-switch-spare")
-        pids = [self._unit_pid(unit) for unit in units]
+        pids = [self._unit_pid(unit) for unit in self._SWITCHES]
         return next(
             pid for pid in pids if "users" in self._host.run(f"ss -ltnpH | grep pid={pid},")
         )
