@@ -60,9 +60,14 @@ def roll_back(service: str, build_id: str, targets: Sequence[Target]) -> tuple[R
 def go_back(build_id: str, hosts: Sequence[Host]) -> tuple[RollbackReport, ...]:
     """The same for hosts whose locks are held: first all traffic, then what is left over."""
     cases = [_case(build_id, host) for host in hosts]
-    proven = {id_ for case in cases for id_ in case.host.ledger.state.proven}
-    moved = {} if any(_has_to_stay(case, proven) for case in cases) else _move(cases)
-    return tuple(_finish(build_id, case, moved.get(case.host.name), proven) for case in cases)
+    moved, is_stuck = _move(cases)
+    proven = _proven(cases)
+    return tuple(
+        _cleaned(build_id, case, is_stuck=is_stuck)
+        if case.suspect is None
+        else _finish(build_id, case, case.suspect, moved.get(case.host.name), proven)
+        for case in cases
+    )
 
 
 def describe_all(reports: Sequence[RollbackReport]) -> str:
@@ -80,21 +85,27 @@ def _case(build_id: str, host: Host) -> _Case:
     return _Case(host, switching if is_ours else None, (live,) if live else ())
 
 
-def _has_to_stay(case: _Case, proven: Collection[str]) -> bool:
-    """Whether there is nothing else here, and what there is was proven: then all hosts stay."""
-    return case.suspect is not None and not case.ways and case.suspect.id in proven
+def _proven(cases: Sequence[_Case]) -> set[str]:
+    return {id_ for case in cases for id_ in _state(case).proven}
 
 
-def _move(cases: Sequence[_Case]) -> dict[str, Moved]:
-    """Where traffic was moved to, by host: the same release everywhere, or nowhere."""
+def _move(cases: Sequence[_Case]) -> tuple[dict[str, Moved], bool]:
+    """Where traffic was moved to, by host, and whether some that can be reached had to stay."""
     in_doubt = [case for case in cases if case.is_in_doubt]
     reachable = [case for case in in_doubt if is_reachable(case.host)]
     others = [case for case in cases if case.suspect is None and case.ways]
-    for plan in _plans(reachable, others):
-        moved = _all_moved(plan)
-        if moved:
-            return moved
-    return {}
+    proven = _proven(cases)
+    if not any(_has_nothing_else(case, proven) for case in cases):
+        for plan in _plans(reachable, others):
+            moved = _all_moved(plan)
+            if moved:
+                return moved, len(moved) < len(reachable)
+    return {}, bool(reachable)
+
+
+def _has_nothing_else(case: _Case, proven: Collection[str]) -> bool:
+    """Whether there is no way back here, and what there is was proven: then all hosts stay."""
+    return case.suspect is not None and not case.ways and case.suspect.id in proven
 
 
 def _plans(cases: Sequence[_Case], others: Sequence[_Case]) -> list[_Plan]:
@@ -143,22 +154,34 @@ def _moved_back(cases: Sequence[_Case], moved: dict[str, Moved]) -> dict[str, Mo
 
 
 def _finish(
-    build_id: str, case: _Case, moved: Moved | None, proven: Collection[str]
+    build_id: str,
+    case: _Case,
+    bad: InstalledRelease,
+    moved: Moved | None,
+    proven: Collection[str],
 ) -> RollbackReport:
-    """Record what is live on the host, and take off what the build left there.
+    """Record what is live on a host whose traffic was in doubt, and take off what has none.
 
     What is proven on any host is kept on all: there may be nothing else to run.
     """
     try:
-        if case.suspect is not None and moved is not None:
-            return _restored(build_id, case, case.suspect, moved)
-        if case.suspect is not None and (case.ways or case.suspect.id in proven):
-            return _keep(case.host, case.suspect)
-        return _clear(build_id, case)
+        if moved is not None:
+            return _restored(build_id, case, bad, moved)
+        if case.ways or bad.id in proven:
+            return _keep(case.host, bad)
+        leftovers = _all_of(build_id, case)
+        _take_off(leftovers, case.host)
+        return _cleared(case.host, leftovers, None)
     except DeployLocked:
         raise
     except NO_WAY as error:
         return _failed(case.host.service, case.host.target, str(error))
+
+
+def _all_of(build_id: str, case: _Case) -> tuple[InstalledRelease, ...]:
+    """What the build brought to a host that had nothing before."""
+    live = _state(case).live_release
+    return (*((live,) if live else ()), *_state(case).of_build(build_id))
 
 
 def _restored(build_id: str, case: _Case, bad: InstalledRelease, moved: Moved) -> RollbackReport:
@@ -200,19 +223,30 @@ def _keep(host: Host, bad: InstalledRelease) -> RollbackReport:
     )
 
 
-def _clear(build_id: str, case: _Case) -> RollbackReport:
-    """What is live keeps its traffic, and all that the build brought goes."""
-    host, live = case.host, _state(case).live_release
-    ours = (case.suspect,) if case.suspect and live == case.suspect else ()
-    proof = None
-    if live is not None and not ours:
-        host.target.withdraw(host.service)
-        moved = moved_to(host, live)
-        host.ledger.record(moved.state if moved else host.ledger.state.settled())
-        proof = moved.proof if moved else None
-    leftovers = (*ours, *host.ledger.state.of_build(build_id))
-    _take_off(leftovers, host)
-    return _cleared(host, leftovers, proof)
+def _cleaned(build_id: str, case: _Case, *, is_stuck: bool) -> RollbackReport:
+    """What is live keeps its traffic, and all that the build brought goes.
+
+    It stays installed while another host has to keep it: the two may have to meet there.
+    """
+    try:
+        proof = _reassured(case.host)
+        leftovers = () if is_stuck else case.host.ledger.state.of_build(build_id)
+        _take_off(leftovers, case.host)
+        return _cleared(case.host, leftovers, proof)
+    except DeployLocked:
+        raise
+    except NO_WAY as error:
+        return _failed(case.host.service, case.host.target, str(error))
+
+
+def _reassured(host: Host) -> RollbackProof | None:
+    live = host.ledger.state.live_release
+    if live is None:
+        return None
+    host.target.withdraw(host.service)
+    moved = moved_to(host, live)
+    host.ledger.record(moved.state if moved else host.ledger.state.settled())
+    return moved.proof if moved else None
 
 
 def _cleared(
