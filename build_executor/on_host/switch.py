@@ -5,11 +5,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from build_executor.forwarder.ask import ask
+from build_executor.forwarder.ask import ask, insist
 from build_executor.on_host.places import Places, Refused
 from build_executor.on_host.units import SWITCH, switch_text
 from build_executor.on_host.user_manager import Manager
 
+SPARE = SWITCH.replace(".service", "-spare.service")
 _START_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 _CALL_SECONDS = 5.0
@@ -21,17 +22,27 @@ def exists(places: Places) -> bool:
 
 
 def ensure_running(manager: Manager, places: Places, tools: Path, argv: list[str]) -> None:
-    """Return when it answers; one that was started by another version of `tools` is replaced."""
+    """Return when it answers; one that was started by another version of `tools` is replaced.
+
+    A second one waits for the first to die, and is there at once then.
+    """
     places.switch.mkdir(parents=True, exist_ok=True, mode=0o700)
     text = switch_text(places, tools, argv)
     with (places.switch / "start.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        was_other = manager.text(SWITCH) not in {None, text}
-        if was_other or not _answers(places):
-            manager.run(SWITCH, text)
-            if was_other:
-                manager.restart(SWITCH)
-            _await(places, manager)
+        is_up = _answers(places)
+        for unit in (SWITCH, SPARE):
+            _keep(manager, unit, text, is_up=is_up)
+        _await(places, manager)
+
+
+def _keep(manager: Manager, unit: str, text: str, *, is_up: bool) -> None:
+    known = manager.text(unit)
+    if known == text and is_up:
+        return
+    manager.run(unit, text)
+    if known not in {None, text}:
+        manager.restart(unit)
 
 
 def admin(places: Places) -> Path:
@@ -42,7 +53,7 @@ def admin(places: Places) -> Path:
 def order(places: Places, command: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Its answer; Refused if it has none."""
     try:
-        return ask(admin(places), command, seconds)
+        return insist(admin(places), command, seconds)
     except OSError as error:
         raise Refused(f"the switch does not answer: {error}") from error
 

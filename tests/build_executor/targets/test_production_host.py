@@ -214,6 +214,24 @@ def test_the_user_who_deploys_may_do_nothing_as_root(
     assert found == []
 
 
+def test_a_killed_switch_is_replaced_by_its_spare(
+    production_host: ProductionHost, releases: Releases
+) -> None:
+    verified = releases.build("1.0.0")
+    (deployed,) = live(verified, entered(production_host))
+    port = deployed.url.rpartition(":")[2]
+
+    with Load(deployed.url) as load:
+        production_host.run(
+            f"kill -9 $(ss -ltnpH sport = :{port} | grep -o 'pid=[0-9]*' | cut -c5-)"
+        )
+        before = load.answers.total()
+        load.until(lambda: load.answers.total() > before + 100)
+
+    assert len(load.failures) < 30
+    assert_only(verified, deployed.url, production_host)
+
+
 # -- two hosts
 
 
