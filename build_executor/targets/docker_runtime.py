@@ -136,7 +136,8 @@ def hardened() -> dict[str, Any]:
         "nano_cpus": 1_000_000_000,
         "ulimits": [Ulimit(name="core", soft=0, hard=0)],
         "init": True,
-        "restart_policy": {"Name": "unless-stopped"},
+        # Not `unless-stopped`: an engine that was killed takes what it finds running for stopped.
+        "restart_policy": {"Name": "always"},
         "log_config": {"type": "json-file", "config": {"max-size": "10m", "max-file": "3"}},
     }
 

@@ -327,7 +327,7 @@ def test_a_service_is_limited_and_published_to_this_machine_only(
 
     host = container_of(engine, release).attrs["HostConfig"]
 
-    assert host["RestartPolicy"]["Name"] == "unless-stopped"
+    assert host["RestartPolicy"]["Name"] == "always"
     assert (host["PidsLimit"], host["Memory"] >> 20, host["NanoCpus"]) == (256, 512, 10**9)
     assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}
     (binding,) = host["PortBindings"]["8000/tcp"]

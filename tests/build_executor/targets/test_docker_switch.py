@@ -86,7 +86,7 @@ def test_the_switch_and_its_spare_are_containers_of_the_hosts_network(
     first, spare = host.switches
     assert first.config["Cmd"] == spare.config["Cmd"]
     assert first.config["HostConfig"]["NetworkMode"] == "host"
-    assert first.config["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    assert first.config["HostConfig"]["RestartPolicy"]["Name"] == "always"
 
 
 def test_a_switch_of_another_version_is_replaced(host: Host, release: Release) -> None:
