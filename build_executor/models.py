@@ -84,6 +84,9 @@ class Release(Value):
     environment: Path = Field(
         description="the virtual environment built from the locked requirements"
     )
+    confined: bool = Field(
+        default=False, description="a model had a part in its code: it runs in a sandbox only"
+    )
 
 
 class Check(Value):

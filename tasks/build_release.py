@@ -20,7 +20,8 @@ def build_release(workspace: Workspace, contract: Contract, attempt: int) -> Rel
     """A release that passed its own tests; BuildFailed with findings otherwise."""
     frozen.restore_frozen(workspace)
     sandbox = wiring.sandbox(workspace)
-    return building.build_release(workspace, contract, sandbox, wiring.settings())
+    release = building.build_release(workspace, contract, sandbox, wiring.settings())
+    return release.model_copy(update={"confined": not wiring.generator(workspace).trusted})
 
 
 @task(

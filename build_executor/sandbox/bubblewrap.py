@@ -36,6 +36,9 @@ _MOUNT_POINT = Path("/tmp/newroot")  # noqa: S108 - bwrap builds the new root be
 _WHOLE_PROC = "/.proc"
 _TMP_BYTES = 64 * 1024 * 1024
 _PROBE_SECONDS = 10
+_LASTING_SECONDS = 10**9
+_LASTING_FILE_BYTES = 4 * 1024**3
+_LASTING_OPEN_FILES = 4096
 
 
 class Bubblewrap:
@@ -65,6 +68,18 @@ class Bubblewrap:
     ) -> subprocess.Popen[bytes]:
         """The running command, its output in `log`."""
         return command.start(self._wrapped(argv, confinement, self._limits), log=log)
+
+    def service_argv(self, argv: Sequence[str], confinement: Confinement) -> tuple[str, ...]:
+        """The argv of a service that others start and keep: its time is not limited."""
+        lasting = {
+            "cpu_seconds": _LASTING_SECONDS,
+            "file_bytes": _LASTING_FILE_BYTES,
+            "open_files": _LASTING_OPEN_FILES,
+        }
+        for folder in confinement.writable if self._as_root else ():
+            for path in folder.rglob("*"):
+                os.chown(path, _SANDBOX_UID, _SANDBOX_UID, follow_symlinks=False)
+        return self._wrapped(argv, confinement, self._limits.model_copy(update=lasting))
 
     def _wrapped(
         self, argv: Sequence[str], confinement: Confinement, limits: Limits

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from build_executor.sandbox.bubblewrap import Bubblewrap
 from build_executor.settings import Settings
 from build_executor.targets.host import HostTarget, Parts, Patience
 from build_executor.targets.ports import PortBook
@@ -28,6 +29,7 @@ class LocalTarget(HostTarget):
         keep_releases: int = 5,
         patience: Patience | None = None,
         furnish: Callable[[Parts], Parts] | None = None,
+        sandbox: Bubblewrap | None = None,
     ) -> None:
         patience = patience or Patience()
         self.supervisor = Supervisor(_supervisor_folder(root))
@@ -35,7 +37,7 @@ class LocalTarget(HostTarget):
         parts = Parts(
             store=store,
             ports=PortBook(root / ".ports.json"),
-            runtime=ProcessRuntime(store, self.supervisor),
+            runtime=ProcessRuntime(store, self.supervisor, sandbox),
             switch=EmbeddedSwitch(LocalSwitchProcess(root / ".switch", self.supervisor)),
         )
         parts = furnish(parts) if furnish else parts
@@ -61,6 +63,7 @@ def local_target(settings: Settings, patience: Patience | None = None) -> LocalT
         keep_releases=settings.keep_releases,
         patience=patience,
         furnish=furnish,
+        sandbox=Bubblewrap(settings.bubblewrap),
     )
 
 

@@ -32,6 +32,8 @@ from build_executor.targets.state import ServiceState
 
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _POLL_SECONDS = 0.05
+CONFINED = ".confined"
+"""In a release's folder: it holds code that a model wrote, so it runs in a sandbox only."""
 
 
 class FileLedger:
@@ -134,6 +136,9 @@ class ReleaseStore:
         try:
             unpack(release.archive, staging)
             _copy_environment(release.environment, staging / ".venv")
+            if release.confined:
+                (staging / CONFINED).touch()
+                _let_others_read(staging)
             staging.rename(folder)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
@@ -203,6 +208,13 @@ def unpack(archive: Path, folder: Path) -> None:
         extract(archive, folder)
     except UnsafeArchive as error:
         raise DeploymentFailed(str(error)) from error
+
+
+def _let_others_read(folder: Path) -> None:
+    """The sandbox's user is nobody of ours; the folders above stay closed to everybody else."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
 
 
 def _copy_environment(source: Path, destination: Path) -> None:

@@ -5,8 +5,10 @@ import shutil
 from pathlib import Path
 from typing import Protocol
 
+from build_executor.sandbox import Confinement
+from build_executor.sandbox.bubblewrap import Bubblewrap
 from build_executor.targets.ports import private_port
-from build_executor.targets.releases import ReleaseStore
+from build_executor.targets.releases import CONFINED, ReleaseStore
 from build_executor.targets.supervisor import ABSENT, FAILED_STATES, Program, Supervisor
 
 _PORT = re.compile(r'\bPORT="(\d+)"')
@@ -44,8 +46,11 @@ class Runtime(Protocol):
 class ProcessRuntime:
     """One process a release under the target's supervisor; generated services by uvicorn."""
 
-    def __init__(self, store: ReleaseStore, supervisor: Supervisor) -> None:
+    def __init__(
+        self, store: ReleaseStore, supervisor: Supervisor, sandbox: Bubblewrap | None = None
+    ) -> None:
         self._store, self._supervisor = store, supervisor
+        self._sandbox = sandbox or Bubblewrap()
         self._started: dict[str, int] = {}
 
     def start(self, service: str, release_id: str) -> str:
@@ -91,19 +96,40 @@ class ProcessRuntime:
 
     def _program(self, service: str, release_id: str, port: int) -> Program:
         folder, data = self._store.folder(service, release_id), self._store.shared(service, "data")
+        environment = {
+            "PORT": str(port),
+            "RELEASE_ID": release_id,
+            "DATA_DIR": str(data),
+            "HOME": str(data),
+            "PYTHONUNBUFFERED": "1",
+        }
+        argv = _serve(folder, port)
+        is_confined = (folder / CONFINED).exists()  # the sandbox has limits of its own
+        argv = (
+            self._confined(argv, folder, data, environment) if is_confined else (*_limits(), *argv)
+        )
         return Program(
             name=_name(service, release_id),
-            argv=(*_limits(), *_serve(folder, port)),
+            argv=argv,
             directory=folder,
-            environment={
-                "PORT": str(port),
-                "RELEASE_ID": release_id,
-                "DATA_DIR": str(data),
-                "HOME": str(data),
-                "PYTHONUNBUFFERED": "1",
-            },
+            environment=environment,
             log=self._log(service, release_id),
             stop_seconds=2 * _GRACE_SECONDS,
+        )
+
+    def _confined(
+        self, argv: tuple[str, ...], folder: Path, data: Path, environment: dict[str, str]
+    ) -> tuple[str, ...]:
+        """It sees its release, may write its data, and reaches the services that it needs."""
+        data.mkdir(parents=True, exist_ok=True)
+        return self._sandbox.service_argv(
+            argv,
+            Confinement(
+                workdir=folder,
+                writable=(data,),
+                environment={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
+                host_network=True,
+            ),
         )
 
     def _ports(self) -> set[int]:

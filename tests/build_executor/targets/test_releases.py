@@ -8,7 +8,7 @@ import pytest
 from build_executor import archives
 from build_executor.errors import DeployLocked, DeploymentFailed
 from build_executor.models import Release
-from build_executor.targets.releases import ReleaseStore
+from build_executor.targets.releases import CONFINED, ReleaseStore
 from build_executor.targets.state import ServiceState
 from tests.fakes.release import Releases, digest_of
 
@@ -45,6 +45,19 @@ def test_an_installed_release_is_source_and_environment(
     assert (folder / "VERSION").read_text() == "1.0.0"
     assert (folder / ".venv" / "bin" / "python").is_symlink()
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_release_that_is_to_be_confined_says_so_and_can_be_read_by_the_sandbox(
+    store: ReleaseStore, release: Release
+) -> None:
+    confined = release.model_copy(update={"confined": True})
+
+    store.install(confined)
+
+    folder = store.folder(release.service, release.id)
+    assert (folder / CONFINED).exists()
+    assert folder.stat().st_mode & 0o055 == 0o055
+    assert (folder / "VERSION").stat().st_mode & 0o044 == 0o044
 
 
 def test_an_environment_that_cannot_be_linked_is_copied(

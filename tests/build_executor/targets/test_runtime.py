@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from build_executor.targets.releases import ReleaseStore
+from build_executor.targets.releases import CONFINED, ReleaseStore
 from build_executor.targets.runtime import ProcessRuntime
 from tests.fakes.supervisor import FakeSupervisor
 
@@ -32,6 +32,23 @@ def test_an_instance_serves_its_release_folder_on_a_private_port(
     )
     assert program.directory == tmp_path / "shop" / "releases" / "1.0.0-abc"
     assert program.environment["DATA_DIR"] == str(tmp_path / "shop" / "shared" / "data")
+
+
+def test_a_release_that_a_model_had_a_part_in_runs_in_the_sandbox(
+    runtime: ProcessRuntime, supervisor: FakeSupervisor, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shop" / "releases" / "1.0.0-abc"
+    folder.mkdir(parents=True)
+    (folder / CONFINED).touch()
+
+    address = runtime.start("shop", "1.0.0-abc")
+
+    program = supervisor.kept[NAME]
+    assert program.argv[0] == "bwrap"
+    assert "--clearenv" in program.argv
+    assert program.argv.count("prlimit") == 1
+    assert program.environment["PORT"] == address.rpartition(":")[2]
+    assert runtime.address("shop", "1.0.0-abc") == address
 
 
 def test_a_running_instance_keeps_its_port(runtime: ProcessRuntime) -> None:
