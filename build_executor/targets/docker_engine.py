@@ -21,11 +21,15 @@ _SAID = 1500
 class DockerEngine:
     """The engine at one address, as `unix:///var/run/docker.sock`.
 
-    `knock` raises what is wrong (OSError, DeploymentFailed) if the engine does not open.
+    `knock` raises what is wrong (OSError, DeploymentFailed) if the engine does not open; `where`
+    says where it is, and what to do if it is silent.
     """
 
-    def __init__(self, address: str, knock: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, address: str, knock: Callable[[], None] | None = None, where: str | None = None
+    ) -> None:
         self.address = address
+        self._where = where or f"at {address}: start it, or set DOCKER_HOST"
         self._knock = knock or (lambda: _knock_at(address))
         self._version = "auto"
 
@@ -63,7 +67,7 @@ class DockerEngine:
                 f"this user may not use the Docker engine at {self.address}:"
                 " add it to the group `docker`, or set DOCKER_HOST"
             )
-        return f"no Docker engine answers at {self.address}: start it, or set DOCKER_HOST: {error}"
+        return f"no Docker engine answers {self._where}: {error}"
 
 
 def _knock_at(address: str) -> None:

@@ -32,8 +32,13 @@ SERVICE, RELEASE = "build-executor.service", "build-executor.release"
 _BASED_ON = "build-executor.dependencies"
 INNER_PORT = 8000
 GRACE_SECONDS = 5
-_ASK = "import json, platform, sys; print(json.dumps({'machine': platform.machine(), 'python':"
-_ASK += " '%d.%d' % sys.version_info[:2]}))"
+_ASK = """
+import json, platform, sys
+python = "%d.%d" % sys.version_info[:2]
+libc = platform.libc_ver()[0]
+print(json.dumps({"machine": platform.machine(), "python": python, "libc": libc}))
+"""
+_OLDEST_PYTHON = (3, 11)
 _COMPILE = "import compileall; compileall.compile_dir('/dependencies', quiet=2)"
 _UNUSUAL = re.compile(r"[^A-Za-z0-9_.-]")
 _TRIES = 3
@@ -145,7 +150,7 @@ class ReleaseImages:
                 )
             except (ContainerError, APIError) as error:
                 raise DeploymentFailed(f"the image `{name}` has no Python 3.11: {error}") from error
-        platform = Platform.model_validate_json(said)
+        platform = _platform_of(json.loads(said), name)
         write_atomically(file, platform.model_dump_json().encode())
         return platform
 
@@ -174,6 +179,16 @@ class ReleaseImages:
     def _exists(self, image: str) -> bool:
         with self._engine.client() as client:
             return any(found.id == image for found in client.images.list(all=True))
+
+
+def _platform_of(said: dict[str, str], name: str) -> Platform:
+    if tuple(map(int, said["python"].split("."))) < _OLDEST_PYTHON:
+        found = f"Python {said['python']}: 3.11 or newer is needed"
+    elif said["libc"] != "glibc":
+        found = "another C library than glibc: choose an image that is not made of Alpine"
+    else:
+        return Platform(python=said["python"], machine=said["machine"])
+    raise DeploymentFailed(f"the image `{name}` has {found}")
 
 
 def _dependencies_dockerfile(base: str) -> str:

@@ -50,7 +50,9 @@ echo "$user"
 
 def with_containers(parts: Parts, host: RemoteHost, bind: str, settings: Settings) -> Parts:
     """The same host with its next releases in containers, and its switch too."""
-    engine = DockerEngine(f"unix://{host.shell.reach_socket(_SOCKET)}", _Knock(host.shell))
+    socket = f"unix://{host.shell.reach_socket(_SOCKET)}"
+    where = f"on {host.name}: it has ended, or the connection was lost"
+    engine = DockerEngine(socket, _Knock(host.shell), where)
     containers = Containers(engine, host.root, settings, lambda folder: _lend(host, folder))
     switch = ContainerSwitchProcess(host, bind, containers, settings.docker_base_image)
     return containers.contain(parts)._replace(switch=EmbeddedSwitch(switch))

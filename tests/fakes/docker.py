@@ -65,9 +65,7 @@ class Container:
 class FakeEngine:
     """Answers on `path` while its context lasts; `refusals` maps "POST /build" to what it says."""
 
-    def __init__(
-        self, path: Path, platform: str = '{"python": "3.11", "machine": "x86_64"}'
-    ) -> None:
+    def __init__(self, path: Path) -> None:
         self.address = f"unix://{path}"
         self.images = {BASE: Image(BASE, "base:1")}
         self.containers: dict[str, Container] = {}
@@ -76,7 +74,7 @@ class FakeEngine:
         self.hidden: set[str] = set()  # containers that are made just after one looked for them
         self.before_build: Callable[[], None] = lambda: None
         self.before_start: Callable[[], None] = lambda: None
-        self._platform = platform
+        self.platform = {"python": "3.11", "machine": "x86_64", "libc": "glibc"}
         self._server = _Server(str(path), _handler(self))
 
     def __enter__(self) -> Self:
@@ -98,6 +96,8 @@ class FakeEngine:
         return next(c for c in self.containers.values() if c.labels.get(label) == release_id)
 
     def answer(self, method: str, target: str, body: bytes) -> Answer:
+        if "everything" in self.refusals:
+            raise ConnectionError(self.refusals["everything"])
         url = urlsplit(target)
         path = re.sub(r"^/v1\.\d+", "", unquote(url.path))
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
@@ -207,7 +207,7 @@ class FakeEngine:
             container.runs.enter_context(running_forwarder(state, admin))
             container.status = "running"
         elif container.image.id == BASE:
-            container.status, container.said = "exited", self._platform
+            container.status, container.said = "exited", json.dumps(self.platform)
         elif "crash" in container.image.behaviour:
             container.status, container.exit_code = "restarting", 1
             container.said = f"cannot start: {container.image.behaviour['crash']}"

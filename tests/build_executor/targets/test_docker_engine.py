@@ -69,6 +69,22 @@ def test_a_base_without_python_is_refused(
         target.install(release)
 
 
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"python": "3.9"}, r"`base:1` has Python 3\.9: 3\.11 or newer"),
+        ({"libc": ""}, r"`base:1` has another C library .* not made of Alpine"),
+    ],
+)
+def test_a_base_that_does_not_fit_is_refused(
+    target: HostTarget, engine: FakeEngine, release: Release, said: dict[str, str], message: str
+) -> None:
+    engine.platform |= said
+
+    with pytest.raises(DeploymentFailed, match=message):
+        target.install(release)
+
+
 def test_a_base_is_asked_for_its_python_once(
     target: HostTarget, engine: FakeEngine, releases: Releases
 ) -> None:

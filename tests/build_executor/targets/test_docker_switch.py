@@ -156,6 +156,15 @@ def test_a_host_without_an_engine_is_told_what_to_start(host: Host, release: Rel
         host.target().install(release)
 
 
+def test_an_engine_that_is_lost_later_is_named_by_its_host(host: Host, release: Release) -> None:
+    target = host.target()
+    target.install(release)
+    host.engine.refusals["everything"] = "the connection ends"
+
+    with pytest.raises(DeploymentFailed, match="no Docker engine answers on deploy@fake: "):
+        target.start(release.service, release.id)
+
+
 def test_a_user_who_may_not_use_the_engine_is_told_how_to(host: Host, release: Release) -> None:
     host.shell = ForbiddenEngine(sockets=host.shell.sockets)
 
