@@ -7,7 +7,7 @@ it is, and the report says so.
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -62,12 +62,13 @@ def go_back(build_id: str, hosts: Sequence[Host]) -> tuple[RollbackReport, ...]:
     cases = [_case(build_id, host) for host in hosts]
     moved, is_stuck = _move(cases)
     proven = _proven(cases)
-    return tuple(
-        _cleaned(build_id, case, is_stuck=is_stuck)
-        if case.suspect is None
-        else _finish(build_id, case, case.suspect, moved.get(case.host.name), proven)
-        for case in cases
-    )
+
+    def finish(case: _Case) -> RollbackReport:
+        if case.suspect is None:
+            return _cleaned(build_id, case, is_stuck=is_stuck)
+        return _finish(build_id, case, case.suspect, moved.get(case.host.name), proven)
+
+    return tuple(_reported(case, finish) for case in cases)
 
 
 def describe_all(reports: Sequence[RollbackReport]) -> str:
@@ -153,6 +154,16 @@ def _moved_back(cases: Sequence[_Case], moved: dict[str, Moved]) -> dict[str, Mo
     return stays
 
 
+def _reported(case: _Case, finish: Callable[[_Case], RollbackReport]) -> RollbackReport:
+    """What came of it; a host that cannot do it does not hold the others up."""
+    try:
+        return finish(case)
+    except DeployLocked:
+        raise
+    except NO_WAY as error:
+        return _failed(case.host.service, case.host.target, str(error))
+
+
 def _finish(
     build_id: str,
     case: _Case,
@@ -164,18 +175,13 @@ def _finish(
 
     What is proven on any host is kept on all: there may be nothing else to run.
     """
-    try:
-        if moved is not None:
-            return _restored(build_id, case, bad, moved)
-        if case.ways or bad.id in proven:
-            return _keep(case.host, bad)
-        leftovers = _all_of(build_id, case)
-        _take_off(leftovers, case.host)
-        return _cleared(case.host, leftovers, None)
-    except DeployLocked:
-        raise
-    except NO_WAY as error:
-        return _failed(case.host.service, case.host.target, str(error))
+    if moved is not None:
+        return _restored(build_id, case, bad, moved)
+    if case.ways or bad.id in proven:
+        return _keep(case.host, bad)
+    leftovers = _all_of(build_id, case)
+    _take_off(leftovers, case.host)
+    return _cleared(case.host, leftovers, None)
 
 
 def _all_of(build_id: str, case: _Case) -> tuple[InstalledRelease, ...]:
@@ -228,15 +234,10 @@ def _cleaned(build_id: str, case: _Case, *, is_stuck: bool) -> RollbackReport:
 
     It stays installed while another host has to keep it: the two may have to meet there.
     """
-    try:
-        proof = _reassured(case.host)
-        leftovers = () if is_stuck else case.host.ledger.state.of_build(build_id)
-        _take_off(leftovers, case.host)
-        return _cleared(case.host, leftovers, proof)
-    except DeployLocked:
-        raise
-    except NO_WAY as error:
-        return _failed(case.host.service, case.host.target, str(error))
+    proof = _reassured(case.host)
+    leftovers = () if is_stuck else case.host.ledger.state.of_build(build_id)
+    _take_off(leftovers, case.host)
+    return _cleared(case.host, leftovers, proof)
 
 
 def _reassured(host: Host) -> RollbackProof | None:

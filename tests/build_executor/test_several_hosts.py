@@ -226,6 +226,22 @@ def test_an_older_build_is_not_undone_while_another_deployment_is_unfinished(
     assert_only("2", one, two)
 
 
+def test_dead_builds_that_were_deployed_over_each_other_are_undone_in_any_order(
+    one: FakeTarget, two: FakeTarget
+) -> None:
+    live(one, two)
+    bring("2", one, two)
+    two.dies_before = len(two.did) + 4
+    with pytest.raises(Killed):
+        bring("3", one, two)
+    two.dies_before = None
+
+    for build_id in ("build-2", "build-3", "build-2"):
+        roll_back(SHOP, build_id, [one, two])
+
+    assert_only("1", one, two)
+
+
 def test_a_host_that_was_moved_already_is_moved_back_if_another_one_cannot_be(
     one: FakeTarget, two: FakeTarget
 ) -> None:
