@@ -1,5 +1,6 @@
 """The embedded switch's process on this machine, and what another machine needs to run one."""
 
+import hashlib
 import sys
 import time
 from pathlib import Path
@@ -77,7 +78,8 @@ class LocalSwitchProcess:
             name=name,
             argv=forwarder_argv(sys.executable, str(self._state), str(self._admin)),
             directory=self._folder,
-            environment={"PYTHONPATH": str(_PACKAGE.parent)},
+            # the version, since another program is what makes the supervisor start it anew
+            environment={"PYTHONPATH": str(_PACKAGE.parent), "FORWARDER_VERSION": _version()},
             log=self._folder / f"{name}.log",
             stop_seconds=5,
             is_first=True,
@@ -88,3 +90,8 @@ class LocalSwitchProcess:
             return bool(ask(self._admin, {"do": "status"}, _CALL_SECONDS)["ok"])
         except OSError:
             return False
+
+
+def _version() -> str:
+    files = forwarder_files()
+    return hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()[:12]

@@ -73,6 +73,20 @@ def test_a_route_stays_until_it_is_removed(
 
 
 @pytest.mark.usefixtures("running")
+def test_another_version_of_the_forwarder_is_another_program(
+    switch: EmbeddedSwitch, supervisor: FakeSupervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch.point(route(free_port()))
+    before = supervisor.definition("switch")
+    files = {**forwarder_files(), "build_executor/forwarder/table.py": b"# better"}
+    monkeypatch.setattr(switch_process, "forwarder_files", lambda: files)
+
+    switch.point(route(free_port()))
+
+    assert supervisor.definition("switch") != before
+
+
+@pytest.mark.usefixtures("running")
 def test_what_the_switch_refuses_is_an_error(switch: EmbeddedSwitch) -> None:
     switch.point(route(free_port(), fence=2))
 
