@@ -17,8 +17,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.deploy_generated import Generated
 from tests.deploy_scenarios import GUARD_SECONDS, LONG_GUARD_SECONDS, SCENARIOS, Outcome, Shop
-from tests.deploy_stations import START_SECONDS, Missing, Station, Stations
+from tests.deploy_stations import START_SECONDS, Missing, Stations
 
 ELSEWHERE = """elsewhere, measured on such a machine with 100 to 200 new connections a second:
 kamal-proxy deploys in 1.03-1.11 s with 0 failed, fails 335 of 335 when /health lies and 371 of 371
@@ -47,9 +48,9 @@ class Figures:
         return [f"{failed} of {sent}{surprise}", gap, _worst(seconds, 2) if seconds else ""]
 
 
-def measure(station: Station, folder: Path, wanted: list[str], times: int) -> Figures:
+def measure(shop: Shop, wanted: list[str], times: int) -> Figures:
     """Every wanted scenario so many times."""
-    shop, figures = Shop(station, folder), Figures()
+    station, figures = shop.station, Figures()
     shop.start()
     for scenario in wanted:
         figures.runs[scenario] = [SCENARIOS[scenario](shop) for _ in range(times)]
@@ -139,14 +140,15 @@ def main() -> None:
     figures, missing = dict[str, Figures](), dict[str, str]()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-deploy-")))
-        stations = Stations(stack, folder)
+        stations, generated = Stations(stack, folder), Generated(folder / "generated")
         for number, name in enumerate(options.target or stations.open):
             releases = folder / f"releases-{number}"
             releases.mkdir()
             try:
                 with stations.open[name]() as station:
                     times = 1 if options.quick else 3
-                    figures[name] = measure(station, releases, wanted, times)
+                    shop = Shop(station, releases, generated=generated)
+                    figures[name] = measure(shop, wanted, times)
             except Missing as reason:
                 missing[name] = str(reason)
     console.print(overview(figures, wanted, missing))

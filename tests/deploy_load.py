@@ -1,6 +1,6 @@
 """Users of a service while it is deployed, in a process of their own: 310 requests a second.
 
-`python -m tests.deploy_load URL [SLOW_SECONDS]` says when it was answered first, asks until it is
+`python -m tests.deploy_load URL HABITS` says when it was answered first, asks until it is
 told to terminate, and then prints what was met as JSON. Requests are sent at fixed times whether or
 not others were answered, so an outage costs as many as it lasts; nobody retries. Kept connections
 are left when a response says so or the server has closed them before the next request, as every
@@ -33,6 +33,16 @@ _ERRORS = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, Valu
 
 
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Habits(BaseModel):
+    """What users ask for; no slow requests, or no WebSocket, where a service has none."""
+
+    path: str = "/items"
+    post_path: str = "/items"
+    body: str = "{}"
+    echo: str | None = "/echo"
+    slow_seconds: float = 0
 
 
 class Met(BaseModel):
@@ -201,10 +211,10 @@ class _Echo:
 class Users:
     """All kinds of users of one service."""
 
-    def __init__(self, url: str, slow_seconds: float) -> None:
+    def __init__(self, url: str, habits: Habits) -> None:
         address = urlsplit(url)
         self._host, self._port = address.hostname or "", address.port or 80
-        self._slow_seconds = slow_seconds
+        self._habits = habits
         self._tallies: dict[str, _Tally] = {}
         self._first_seen: dict[str, float] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -222,46 +232,53 @@ class Users:
     def _kinds(self) -> list[tuple[str, float, Callable[[], Coroutine[Any, Any, None]]]]:
         """The name, the requests a second, and one request, of each group of users."""
         kinds = [
-            ("GET new", 60.0, self._once("GET", "/items")),
-            ("POST new", 60.0, self._once("POST", "/items")),
+            ("GET new", 60.0, self._once("GET")),
+            ("POST new", 60.0, self._once("POST")),
             ("marker", 50.0, self._marker),
         ]
         for _ in range(_KEPT_CONNECTIONS):
             for method in ("GET", "POST"):
-                connection = self._connection()
-                request = self._kept(connection, method, "/items")
+                request = self._kept(self._connection(), method)
                 kinds.append((f"{method} kept", 60 / _KEPT_CONNECTIONS, request))
-        tally = self._tallies["WebSocket"] = _Tally()
-        kinds.append(("WebSocket", 20.0, _Echo(self._connection(), "/echo", tally).say))
-        if self._slow_seconds:
-            slow = self._once("GET", f"/slow/{self._slow_seconds}")
-            kinds.append(("slow", 4.0, slow))
+        if self._habits.echo:
+            tally = self._tallies["WebSocket"] = _Tally()
+            echo = _Echo(self._connection(), self._habits.echo, tally)
+            kinds.append(("WebSocket", 20.0, echo.say))
+        if self._habits.slow_seconds:
+            kinds.append(("slow", 4.0, self._slow))
         return kinds
 
-    def _once(self, method: str, path: str) -> Callable[[], Coroutine[Any, Any, None]]:
+    async def _slow(self) -> None:
+        await self._ask_once("GET", f"/slow/{self._habits.slow_seconds}", b"")
+
+    def _once(self, method: str) -> Callable[[], Coroutine[Any, Any, None]]:
         async def ask() -> None:
-            connection = self._connection()
-            try:
-                await connection.ask(method, path, b"{}" if method == "POST" else b"")
-            finally:
-                connection.close()
+            await self._ask_once(method, *self._wish(method))
 
         return ask
 
     def _kept(
-        self, connection: _Connection, method: str, path: str
+        self, connection: _Connection, method: str
     ) -> Callable[[], Coroutine[Any, Any, None]]:
         async def ask() -> None:
-            await connection.ask(method, path, b"{}" if method == "POST" else b"")
+            await connection.ask(method, *self._wish(method))
 
         return ask
 
-    async def _marker(self) -> None:
+    def _wish(self, method: str) -> tuple[str, bytes]:
+        """A path and a body."""
+        habits = self._habits
+        return (habits.path, b"") if method == "GET" else (habits.post_path, habits.body.encode())
+
+    async def _ask_once(self, method: str, path: str, body: bytes) -> bytes:
         connection = self._connection()
         try:
-            release = json.loads(await connection.ask("GET", "/health"))["release"]
+            return await connection.ask(method, path, body)
         finally:
             connection.close()
+
+    async def _marker(self) -> None:
+        release = json.loads(await self._ask_once("GET", "/health", b""))["release"]
         if not self._first_seen:
             print(ANSWERED, flush=True)  # noqa: T201 - its reader waits for it
         self._first_seen.setdefault(release, time.monotonic())
@@ -292,7 +309,8 @@ class Users:
 
 def _head(method: str, path: str, headers: str) -> bytes:
     """Stand-in releases know their users by `x-user`; the product's own probes have none."""
-    return f"{method} {path} HTTP/1.1\r\nhost: shop\r\nx-user: 1\r\n{headers}\r\n".encode()
+    first = f"{method} {path} HTTP/1.1\r\nhost: shop\r\nx-user: 1\r\n"
+    return f"{first}content-type: application/json\r\n{headers}\r\n".encode()
 
 
 async def _read(reader: asyncio.StreamReader) -> _Answer:
@@ -322,11 +340,11 @@ def _reason(error: BaseException) -> str:
             return type(error).__name__
 
 
-async def _main(url: str, slow_seconds: float) -> None:
+async def _main(url: str, habits: Habits) -> None:
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    print((await Users(url, slow_seconds).use(stopped)).model_dump_json())  # noqa: T201 - its answer
+    print((await Users(url, habits).use(stopped)).model_dump_json())  # noqa: T201 - its answer
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], float((*sys.argv, "0")[2])))
+    asyncio.run(_main(sys.argv[1], Habits.model_validate_json(sys.argv[2])))

@@ -16,7 +16,8 @@ from build_executor.errors import DeploymentFailed
 from build_executor.models import Check, Release, VerifiedRelease
 from build_executor.targets.probing import release_at
 from build_executor.targets.state import ServiceState
-from tests.deploy_load import ANSWERED, Report
+from tests.deploy_generated import Generated
+from tests.deploy_load import ANSWERED, Habits, Report
 from tests.deploy_stations import Part, Station
 from tests.fakes.release import Releases
 from tests.fakes.shop import SERVER
@@ -46,6 +47,8 @@ class Shop:
     live: Release | None = None
     port: int = field(default_factory=free_port)
     number: int = 0
+    generated: Generated | None = None
+    generated_number: int = 0
 
     def build(self, **behaviour: object) -> VerifiedRelease:
         """The next release; nothing happens to it yet."""
@@ -118,10 +121,11 @@ def _asked(url: str, method: str, wanted: int) -> Check:
 
 
 @contextlib.contextmanager
-def load(url: str, folder: Path, slow_seconds: float = 0) -> Iterator[list[Report]]:
+def load(url: str, folder: Path, habits: Habits | None = None) -> Iterator[list[Report]]:
     """Users of the URL while it is open; afterwards the list holds what they met."""
     log = Path(tempfile.mkdtemp(dir=folder)) / "load"
-    argv = (sys.executable, "-m", "tests.deploy_load", url, str(slow_seconds))
+    how = (habits or Habits()).model_dump_json()
+    argv = (sys.executable, "-m", "tests.deploy_load", url, how)
     process = command.start(argv, log=log, cwd=ROOT)
     reports: list[Report] = []
     try:
@@ -154,6 +158,27 @@ def good(shop: Shop) -> Outcome:
     return Outcome(reports[0], seen and seen - began, problem or shop.stays())
 
 
+def good_generated(shop: Shop) -> Outcome:
+    """A real service behind its whole contract, beside the stand-in."""
+    assert shop.generated is not None
+    target, number = shop.station.target, shop.generated_number
+    if number == 0:
+        verified, gate = shop.generated.release(0)
+        (first,) = deploy(verified, (target,), gate, Rollout(guard_seconds=0))
+        prove((first,), (target,))
+    shop.generated_number = number + 1
+    verified, gate = shop.generated.release(number + 1)
+    live = target.read(verified.release.service).live_release
+    url = live.url if live and live.url else ""
+    with load(url, shop.folder, shop.generated.habits()) as reports:
+        began = time.monotonic()
+        deployed = deploy(verified, (target,), gate, Rollout(guard_seconds=GUARD_SECONDS))
+        prove(deployed, (target,))
+    answers, seen = release_at(url), reports[0].first_seen[verified.release.id]
+    surprise = None if answers == verified.release.id else f"{answers} answers"
+    return Outcome(reports[0], seen - began, surprise)
+
+
 def never_healthy(shop: Shop) -> Outcome:
     return _refused(shop, shop.build(unhealthy=True))
 
@@ -172,7 +197,7 @@ def crashing(shop: Shop) -> Outcome:
 
 def slow(shop: Shop) -> Outcome:
     url, verified = shop.start(), shop.build()
-    with load(url, shop.folder, SLOW_SECONDS) as reports:
+    with load(url, shop.folder, Habits(slow_seconds=SLOW_SECONDS)) as reports:
         time.sleep(SLOW_SECONDS)
         problem = shop.try_to_deploy(verified)
     only = Report(kinds={"GET": reports[0].kinds["slow"]}, first_seen={})
@@ -217,6 +242,7 @@ def _refused(shop: Shop, bad: VerifiedRelease, guard_seconds: float = GUARD_SECO
 SCENARIOS: dict[str, Callable[[Shop], Outcome]] = {
     "no deployment (noise)": baseline,
     "good: s until it is live": good,
+    "good, a generated service: s until it is live": good_generated,
     "never healthy: s until it is refused": never_healthy,
     "/health green, business endpoint broken": lying,
     "the same, but only for users": deceiving,

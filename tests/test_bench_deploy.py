@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench_deploy import measure, overview, remarks
+from tests.deploy_scenarios import Shop
 from tests.deploy_stations import Stations
 
 pytestmark = pytest.mark.full
@@ -20,7 +21,7 @@ def test_a_good_and_a_lying_release_are_measured_under_load(tmp_path: Path) -> N
         contextlib.ExitStack() as stack,
         Stations(stack, tmp_path).open["local process"]() as station,
     ):
-        figures = measure(station, tmp_path / "releases", SCENARIOS, times=1)
+        figures = measure(Shop(station, tmp_path / "releases"), SCENARIOS, times=1)
 
     assert [run.surprise for runs in figures.runs.values() for run in runs] == [None, None]
     for (run,) in figures.runs.values():
