@@ -55,22 +55,19 @@ Judge = Callable[[ast.AST], Iterator[tuple[str, str]]]
 
 def function_findings(text: str, skeleton: str, operation: str) -> tuple[Finding, ...]:
     """Why this text may not take the place of the skeleton's function; nothing if it may."""
-    found = [*_size(text)]
     tree = _parsed(text)
     if isinstance(tree, Finding):
-        found.append((tree.rule, tree.message))
-        return _as_findings(found, operation, None)
-    found += [*_shape(tree, skeleton), *_content(tree, text, _offered_to_functions)]
+        return _as_findings([(tree.rule, tree.message)], operation, None)
+    found = [*_shape(tree, skeleton), *_content(tree, text, _offered_to_functions)]
     return _as_findings(found, operation, "app/logic.py")
 
 
 def file_findings(text: str, path: str) -> tuple[Finding, ...]:
     """Why this text may not be a file of extra tests; nothing if it may."""
-    found = [*_size(text)]
     tree = _parsed(text)
     if isinstance(tree, Finding):
-        return _as_findings([*found, (tree.rule, tree.message)], None, path)
-    found += [*_test_shape(tree), *_content(tree, text, _offered_to_tests)]
+        return _as_findings([(tree.rule, tree.message)], None, path)
+    found = [*_test_shape(tree), *_content(tree, text, _offered_to_tests)]
     return _as_findings(found, None, path)
 
 
@@ -84,6 +81,9 @@ def _as_findings(
 
 
 def _parsed(text: str) -> ast.Module | Finding:
+    if len(text) > _LARGEST or text.count("\n") > _MOST_LINES:
+        message = f"more than {_MOST_LINES} lines or {_LARGEST // 1024} KiB"
+        return Finding(gate=GATE, rule="too-large", message=message)
     try:
         return ast.parse(text)
     except SyntaxError as error:
@@ -91,11 +91,6 @@ def _parsed(text: str) -> ast.Module | Finding:
     except (ValueError, RecursionError, MemoryError) as error:
         message = str(error) or type(error).__name__
     return Finding(gate=GATE, rule="syntax", message=message)
-
-
-def _size(text: str) -> Iterator[tuple[str, str]]:
-    if len(text) > _LARGEST or text.count("\n") > _MOST_LINES:
-        yield "too-large", f"more than {_MOST_LINES} lines or {_LARGEST // 1024} KiB"
 
 
 def _shape(tree: ast.Module, skeleton: str) -> Iterator[tuple[str, str]]:

@@ -138,11 +138,7 @@ def _function_of(finding: Finding, logic: str) -> str:
 
 
 def _function_at(logic: str, line: int) -> str:
-    try:
-        functions = functions_in(logic)
-    except SyntaxError:
-        return ""
-    for name, source in functions.items():
+    for name, source in functions_in(logic).items():
         start = logic[: logic.index(source)].count("\n") + 1
         if start <= line <= start + source.count("\n"):
             return name

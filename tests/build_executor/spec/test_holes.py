@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from build_executor.spec.contract import Contract, Operation
+from build_executor.spec.contract import Contract, Operation, Shape
 from build_executor.spec.derivation import derive_contract
 from build_executor.spec.holes import WRITTEN, demand_digest, holes_of, settle
 from build_executor.spec.report import status_of
@@ -129,3 +129,34 @@ def test_a_body_that_names_a_record_refers_to_it() -> None:
     assert [(r.field, r.resource) for r in written.effect.references] == [
         ("session_id", "sessions")
     ]
+
+
+def test_alternatives_are_followed_into_their_components() -> None:
+    hole = Operation(
+        method="POST",
+        path="/x",
+        spec_line=1,
+        name="x",
+        rule="stub",
+        request={"anyOf": [{"$ref": "#/components/schemas/A"}, {"type": "null"}]},
+        promised={"anyOf": [{"$ref": "#/components/schemas/A"}, {"type": "string"}]},
+    )
+    shapes: dict[str, Shape] = {"A": {"properties": {"b": {"$ref": "#/components/schemas/B"}}}}
+    contract = Contract(service="s", operations=(hole,), components={**shapes, "B": {}})
+    other = Contract(service="s", operations=(hole,), components={**shapes, "B": {"type": "null"}})
+
+    assert settle(contract, {"x": "by hand"}).operations[0].response == hole.promised
+    assert demand_digest(hole, contract) != demand_digest(hole, other)
+
+
+def test_only_parameters_that_name_records_identify_one() -> None:
+    create = Operation(
+        method="POST", path="/desks", spec_line=1, name="c", rule="create", resource="desks"
+    )
+    path = "/desks/{desk_id}/weigh/{unit}"
+    hole = Operation(method="POST", path=path, spec_line=2, name="x", rule="stub")
+
+    settled = settle(Contract(service="s", operations=(create, hole)), {"x": "by hand"})
+
+    assert settled.operations[1].effect.id_parameter == "desk_id"
+    assert settled.operations[1].effect.parents == ()

@@ -60,6 +60,15 @@ def test_what_the_gates_blame_is_asked_again(tmp_path: Path) -> None:
     assert filling.attempts[0].dollars == 0.01
 
 
+def test_if_nothing_passes_nothing_stays(tmp_path: Path) -> None:
+    gates = FakeGates({"balance=12.5": WRONG})
+    bad = answering({bank.DEPOSIT: bank.ECHOING_DEPOSIT})
+
+    filling, _ = filled(order_of(tmp_path, gates), bad, bad)
+
+    assert filling.functions == {}
+
+
 def test_what_breaks_something_else_is_found_one_by_one(tmp_path: Path) -> None:
     gates = FakeGates(silent_about=frozenset({"balance=12.5"}))
     bad = {**bank.GOOD, bank.DEPOSIT: bank.ECHOING_DEPOSIT}
@@ -223,6 +232,23 @@ def test_what_a_model_wrote_before_is_judged_again(
     assert again.functions.keys() == names
     assert again.ended == ("every hole is filled" if len(names) == 2 else None)
     assert all("kept from an earlier build" in str(one) for one in again.written)
+
+
+def test_a_models_function_that_a_person_edited_is_still_partly_the_models(tmp_path: Path) -> None:
+    order = order_of(tmp_path, FakeGates())
+    filling = begin(order)[0].model_copy(update={"written": by_model(*bank.GOOD)})
+    put_in_place(filling.settled(order.contract), order.workspace, Filled(filling))
+    assert keep(order, filling)
+    logic = order.settings.sources / "bank" / "logic.py"
+    logic.write_text(logic.read_text().replace("the balance is too low", "not enough money"))
+
+    again, _ = begin(order_of(tmp_path, FakeGates(), "next"))
+
+    assert {str(one) for one in again.written} == {
+        "by m, edited by hand",
+        "written by m (kept from an earlier build); the contract's tests pass",
+    }
+    assert not again.trusted
 
 
 def test_a_blamed_function_is_repaired(tmp_path: Path) -> None:

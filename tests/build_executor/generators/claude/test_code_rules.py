@@ -118,3 +118,7 @@ def test_a_test_that_asks_the_service_is_allowed() -> None:
 )
 def test_what_a_test_does_not_need_is_refused(text: str, rule: str) -> None:
     assert rule in rules_of_test(text)
+
+
+def test_what_cannot_be_read_for_its_depth_is_a_finding() -> None:
+    assert rules(HEAD + "    return " + "-" * 30_000 + "1\n") == {"syntax"}
