@@ -1,5 +1,6 @@
 """A target in memory: it keeps every promise of the protocol, and can be told to break."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class FakeTarget:
     crashed: set[str] = field(default_factory=set)
     mute: set[str] = field(default_factory=set)
     tallies: dict[tuple[str, str], Counts] = field(default_factory=dict)
+    counted: threading.Event = field(default_factory=threading.Event)
 
     asked: int = 0
     did: list[str] = field(default_factory=list)
@@ -127,7 +129,7 @@ class FakeTarget:
         self.asked += 1
         candidate, share = self.offered.get(service, ("", 0))
         found = candidate if self.asked * 37 % 100 < share else self.routes[service]
-        tally = self.counts(service, found)
+        tally = self.tallies.get((service, found), Counts())
         more = {"answered": tally.answered + 1}
         self.tallies[service, found] = tally.model_copy(update=more)
         return found
@@ -139,6 +141,7 @@ class FakeTarget:
         return "its process ended: it said nothing"
 
     def counts(self, service: str, release_id: str) -> Counts:
+        self.counted.set()
         return self.tallies.get((service, release_id), Counts())
 
     def log(self, service: str, release_id: str) -> str:
