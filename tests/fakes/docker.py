@@ -70,6 +70,7 @@ class FakeEngine:
         self.images = {BASE: Image(BASE, "base:1")}
         self.containers: dict[str, Container] = {}
         self.refusals: dict[str, str] = {}
+        self.calls, self.cut_at, self.cuts_after = 0, 0, False  # one call that gets no answer
         self.built: list[str] = []
         self.hidden: set[str] = set()  # containers that are made just after one looked for them
         self.before_build: Callable[[], None] = lambda: None
@@ -96,8 +97,16 @@ class FakeEngine:
         return next(c for c in self.containers.values() if c.labels.get(label) == release_id)
 
     def answer(self, method: str, target: str, body: bytes) -> Answer:
+        self.calls += 1
         if "everything" in self.refusals:
             raise ConnectionError(self.refusals["everything"])
+        if self.calls != self.cut_at:
+            return self._answer(method, target, body)
+        if self.cuts_after:
+            self._answer(method, target, body)
+        raise ConnectionError("the engine was restarted")
+
+    def _answer(self, method: str, target: str, body: bytes) -> Answer:
         url = urlsplit(target)
         path = re.sub(r"^/v1\.\d+", "", unquote(url.path))
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
