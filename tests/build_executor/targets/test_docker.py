@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,19 @@ def test_data_is_shared_between_releases(contained: LocalTarget, releases: Relea
     live(contained, second)
 
     assert get(f"{url}/note")["notes"] == [first.id, second.id]
+
+
+def test_two_services_may_be_deployed_at_once(
+    docker_settings: Settings, contained: LocalTarget, releases: Releases, tmp_path: Path
+) -> None:
+    others = Releases(tmp_path / "others", service=f"other-{releases.service}")
+    both = [made.build("1.0.0").release for made in (releases, others)]
+
+    with ThreadPoolExecutor(2) as deployers:
+        urls = list(deployers.map(lambda r: live(local_target(docker_settings), r), both))
+
+    assert [release_at(url) for url in urls] == [release.id for release in both]
+    contained.archive(both[1].service, both[1].id)
 
 
 def test_a_service_outlives_its_deployer(
