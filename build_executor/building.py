@@ -56,8 +56,8 @@ def fix_build(workspace: Workspace, findings: Sequence[Finding], settings: Setti
     draft = workspace.path / "fixing.tar.gz"
     before = pack(workspace.source, draft)
     _ruff("check", "--fix-only", "--exit-zero", folder=workspace.source)
-    added = _add_missing(workspace, findings)
-    if added or any(finding.rule == "unlocked" for finding in findings):
+    _add_missing(workspace, findings, settings)
+    if any(finding.rule == "unlocked" for finding in findings):
         _lock(workspace, settings)
     changed = pack(workspace.source, draft) != before
     draft.unlink()
@@ -97,22 +97,27 @@ def _build(
     return release
 
 
-def _add_missing(workspace: Workspace, findings: Sequence[Finding]) -> bool:
-    """Ask for the packages that the list allows; whether there are any."""
+def _add_missing(workspace: Workspace, findings: Sequence[Finding], settings: Settings) -> None:
+    """Require and lock the packages that the list allows; what cannot be locked is not required."""
     file = workspace.source / "requirements.txt"
     text = file.read_text() if file.is_file() else ""
     missing = missing_requirements(findings, text)
-    if missing:
+    if not missing:
+        return
+    file.write_text("\n".join([text.rstrip("\n"), *missing]) + "\n")
+    if _lock(workspace, settings):
         _log.info("added to the requirements: %s", ", ".join(missing))
-        file.write_text("\n".join([text.rstrip("\n"), *missing]) + "\n")
-    return bool(missing)
+    else:
+        file.write_text(text)
 
 
-def _lock(workspace: Workspace, settings: Settings) -> None:
+def _lock(workspace: Workspace, settings: Settings) -> bool:
     try:
         lock_requirements(workspace.source / "requirements.txt", settings)
     except CommandFailed as error:
         _log.warning("the requirements cannot be locked: %s", error)
+        return False
+    return True
 
 
 def _check_style(workspace: Workspace, journal: list[str]) -> None:

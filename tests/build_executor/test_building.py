@@ -14,6 +14,7 @@ from build_executor.spec.contract import Contract
 from build_executor.trial import findings_of_tests
 from build_executor.workspace import open_workspace
 from tests.fakes.sandbox import FakeSandbox
+from tests.fakes.wheels import make_wheel
 
 CONTRACT = Contract(service="shop", version="1.2.0", port=8350)
 REPORT = """<?xml version="1.0" encoding="utf-8"?>
@@ -236,3 +237,31 @@ def test_requirements_that_cannot_be_locked_are_no_repair(
     assert not fix_build(workspace, (unlocked,), settings)
 
     assert "cannot be locked" in caplog.text
+
+
+MISSING = Finding(gate="pytest", rule="test_x", message="No module named 'yaml'")
+
+
+def test_a_missing_package_of_the_list_is_required_and_locked(
+    workspace: Workspace, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make_wheel(tmp_path / "wheels", "pyyaml", "x = 1\n", version="6.0.1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "wheels"))
+
+    assert fix_build(workspace, (MISSING,), settings)
+
+    locked = (workspace.source / "requirements.txt").read_text()
+    assert "pyyaml==6.0.1" in locked
+    assert "--hash=sha256:" in locked
+
+
+def test_a_missing_package_that_cannot_be_locked_is_not_required(
+    workspace: Workspace, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    before = (workspace.source / "requirements.txt").read_text()
+
+    assert not fix_build(workspace, (MISSING,), settings)
+
+    assert (workspace.source / "requirements.txt").read_text() == before

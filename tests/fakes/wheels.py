@@ -5,14 +5,16 @@ import zipfile
 from pathlib import Path
 
 
-def make_wheel(folder: Path, name: str, source: str, *, tag: str = "py3-none-any") -> str:
-    """A wheel of one module, version 1.0; the line of a lock that demands exactly this file."""
+def make_wheel(
+    folder: Path, name: str, source: str, *, tag: str = "py3-none-any", version: str = "1.0"
+) -> str:
+    """A wheel of one module; the line of a lock that demands exactly this file."""
     folder.mkdir(parents=True, exist_ok=True)
-    wheel = folder / f"{name}-1.0-{tag}.whl"
-    about = f"{name}-1.0.dist-info"
+    wheel = folder / f"{name}-{version}-{tag}.whl"
+    about = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": source,
-        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{about}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
         f"{about}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
     }
@@ -21,4 +23,4 @@ def make_wheel(folder: Path, name: str, source: str, *, tag: str = "py3-none-any
             archive.writestr(zipfile.ZipInfo(path), text)
         record = "".join(f"{path},,\n" for path in [*files, f"{about}/RECORD"])
         archive.writestr(zipfile.ZipInfo(f"{about}/RECORD"), record)
-    return f"{name}==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
