@@ -160,6 +160,9 @@ class RolledBack(Answer):
     proof: RollbackProof | None = Field(
         default=None, description="addition: what was read at the public address afterwards"
     )
+    lost: tuple[str, ...] = Field(
+        default=(), description="addition: what callers of the undone version lose"
+    )
 
 
 class MessageType(StrEnum):

@@ -188,6 +188,9 @@ class RollbackReport(Value):
     live_release: str | None = None
     detail: str = ""
     proof: RollbackProof | None = Field(default=None, description="None if nothing is live")
+    lost: tuple[str, ...] = Field(
+        default=(), description="what callers of the undone version cannot rely on any more"
+    )
 
 
 class Usage(Value):

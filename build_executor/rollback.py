@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from build_executor.artifacts import CONTRACT, ArtifactStore
 from build_executor.deployment import LiveService, describe
 from build_executor.errors import DeployLocked, DeploymentFailed, RegistrationFailed
 from build_executor.going_back import roll_back
@@ -15,6 +16,8 @@ from build_executor.mesh.messages import BuildEvent
 from build_executor.mesh.registry import Registry
 from build_executor.models import BuildRecord, Check, Registration, RollbackReport, Value
 from build_executor.registration import restore_registration
+from build_executor.spec.compatibility import compare_contracts
+from build_executor.spec.contract import Contract
 from build_executor.targets.target import Target
 
 NOTHING_TO_UNDO = RollbackReport(
@@ -85,10 +88,9 @@ def ask_contract(report: RollbackReport, targets: Sequence[Target], ask: Ask) ->
     `ask` gives the checks of a live release, None if its contract was not kept. A check that fails
     is told loudly; traffic stays where it is, because there is nothing better.
     """
-    target = next((one for one in targets if one.name == report.target), None)
-    if target is None or report.proof is None:
+    if report.proof is None:
         return report
-    live = describe(report.service or "", target)
+    live = _live_after(report, targets)
     checks = ask(live) if live else None
     if checks is None:
         detail = f"{report.detail}; its contract was not kept and not asked again"
@@ -100,6 +102,30 @@ def ask_contract(report: RollbackReport, targets: Sequence[Target], ask: Ask) ->
     detail = f"{report.detail}; {len(failed)} of {len(checks)} checks fail: {', '.join(failed)}"
     _log.error("%s", detail)
     return report.model_copy(update={"proof": proof, "detail": detail, "service_health": "error"})
+
+
+def tell_losses(
+    report: RollbackReport, build_id: str, targets: Sequence[Target], store: ArtifactStore
+) -> RollbackReport:
+    """The report with what callers lose who had already begun to use the undone version."""
+    live = _live_after(report, targets) if report.rollback_status == "success" else None
+    undone = store.read_value(build_id, CONTRACT, Contract)
+    restored = store.read_value(live.build_id, CONTRACT, Contract) if live else None
+    if undone is None or restored is None:
+        return report
+    changes = compare_contracts(undone, restored)
+    lost = tuple(str(change) for change in changes if change.breaking)
+    return report.model_copy(update={"lost": lost})
+
+
+def _live_after(report: RollbackReport, targets: Sequence[Target]) -> LiveService | None:
+    """What the host that is reported of has now; None also if it got lost."""
+    target = next((one for one in targets if one.name == report.target), None)
+    try:
+        return describe(report.service or "", target) if target is not None else None
+    except DeploymentFailed as error:
+        _log.warning("nobody knows what is live after the roll-back: %s", error)
+        return None
 
 
 def _undone(service: str, build_id: str, hosts: Sequence[Target]) -> Sequence[RollbackReport]:

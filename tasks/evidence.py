@@ -43,6 +43,8 @@ def rollback_evidence(report: RollbackReport) -> str:
     """What is live after a roll-back, and what was read through the public address."""
     head = f"**{report.service}**: {report.rollback_status}, the service is {report.service_health}"
     parts = [head, _cell(report.detail)]
+    if report.lost:
+        parts.append("\n".join(f"- callers lose, {_cell(one)}" for one in report.lost))
     if report.proof is None:
         return "\n\n".join(parts)
     proof, met = report.proof, report.proof.availability

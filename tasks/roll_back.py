@@ -6,7 +6,14 @@ from prefect.cache_policies import NO_CACHE
 from build_executor import artifacts
 from build_executor.failed_releases import keep_logs
 from build_executor.models import BuildRecord, Registration, RollbackReport
-from build_executor.rollback import NOTHING_TO_UNDO, Cause, Mesh, ask_contract, roll_back_build
+from build_executor.rollback import (
+    NOTHING_TO_UNDO,
+    Cause,
+    Mesh,
+    ask_contract,
+    roll_back_build,
+    tell_losses,
+)
 from tasks import wiring
 from tasks.operations import publish_rollback
 
@@ -27,6 +34,7 @@ def roll_back(build_id: str, cause: Cause) -> RollbackReport:
     mesh = Mesh(registry=wiring.registry(), notify=wiring.notify)
     report = roll_back_build(record, registered, targets, mesh, cause)
     report = ask_contract(report, hosts, wiring.checks_of_live)
+    report = tell_losses(report, build_id, hosts, store)
     known = store.read_value(build_id, artifacts.ROLLBACK_REPORT, RollbackReport)
     if known is None or known.rollback_status != "success":  # what was done then stays on record
         store.write_value(build_id, artifacts.ROLLBACK_REPORT, report)

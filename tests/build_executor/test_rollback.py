@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from build_executor.artifacts import CONTRACT, ArtifactStore
 from build_executor.deployment import LiveService, Rollout, deploy, prove
 from build_executor.errors import DeploymentFailed, RegistrationFailed
 from build_executor.mesh.directory import Listing, ServiceDirectory
@@ -16,7 +17,8 @@ from build_executor.models import (
     RollbackReport,
     VerifiedRelease,
 )
-from build_executor.rollback import Cause, Mesh, ask_contract, roll_back_build
+from build_executor.rollback import Cause, Mesh, ask_contract, roll_back_build, tell_losses
+from build_executor.spec.contract import Contract, Operation
 from build_executor.targets.state import ServiceState
 from tests.fakes.target import FakeTarget
 
@@ -234,3 +236,50 @@ def test_nothing_is_asked_where_nothing_is_live(tmp_path: Path) -> None:
     report = roll_back_build(record("1"), None, [[FakeTarget()]], mesh(tmp_path, []), CAUSE)
 
     assert ask_contract(report, [FakeTarget()], lambda _: checks(passed=False)) == report
+
+
+# -- what callers lose
+
+
+def offering(*paths: str) -> Contract:
+    operations = tuple(
+        Operation(method="GET", path=path, spec_line=1, name=path[1:], rule="list")
+        for path in paths
+    )
+    return Contract(service=SHOP, operations=operations)
+
+
+def test_what_callers_of_the_undone_version_lose_is_told(tmp_path: Path) -> None:
+    target, store = FakeTarget(), ArtifactStore(tmp_path / "artifacts")
+    report = restored(target, tmp_path)
+    store.write_value("build-1", CONTRACT, offering("/pets"))
+    store.write_value("build-2", CONTRACT, offering("/pets", "/toys"))
+
+    told = tell_losses(report, "build-2", [target], store)
+
+    assert told.lost == ("GET /toys: is no longer there (was line 1)",)
+
+
+def test_nothing_is_said_of_contracts_that_were_not_kept(tmp_path: Path) -> None:
+    target, store = FakeTarget(), ArtifactStore(tmp_path / "artifacts")
+    report = restored(target, tmp_path)
+
+    assert tell_losses(report, "build-2", [target], store) == report
+
+
+def test_nobody_loses_anything_where_nothing_was_undone(tmp_path: Path) -> None:
+    target, store = FakeTarget(), ArtifactStore(tmp_path / "artifacts")
+    report = roll_back_build(record("1"), None, [[target]], mesh(tmp_path, []), CAUSE)
+
+    assert tell_losses(report, "build-1", [target], store) == report
+
+
+def test_a_host_that_gets_lost_after_the_roll_back_does_not_undo_its_report(tmp_path: Path) -> None:
+    target = LostAfterwards()
+    report = restored(target, tmp_path)
+    target.is_lost = True
+
+    asked = ask_contract(report, [target], lambda _: checks(passed=True))
+
+    assert asked.rollback_status == "success"
+    assert "not asked again" in asked.detail

@@ -86,6 +86,7 @@ def test_a_roll_back_is_shown_with_its_proof() -> None:
         service="shop",
         detail="1 is live again",
         proof=proof,
+        lost=("GET /toys: is no longer there",),
     )
 
     text = rollback_evidence(report)
@@ -94,6 +95,8 @@ def test_a_roll_back_is_shown_with_its_proof() -> None:
         "**shop**: success, the service is active",
         "",
         "1 is live again",
+        "",
+        "- callers lose, GET /toys: is no longer there",
         "",
         "| proof | result |",
         "| --- | --- |",
