@@ -12,6 +12,8 @@ from build_executor.models import Availability
 from build_executor.targets.target import Target
 
 _PAUSE_SECONDS = 0.01
+_LATER_PAUSE_SECONDS = 0.05
+_NEW_SECONDS = 5.0
 _LEAST_PROBES = 5
 _NOT_ASKED_SECONDS = 1.0
 
@@ -52,6 +54,8 @@ class Watch:
 
     def close(self) -> Availability:
         """The figures; waits for a few answers first, so that the longest gap has two ends."""
+        while self._asked.acquire(blocking=False):
+            pass  # those were before
         for _ in range(_LEAST_PROBES):
             if self._stop.is_set() or not self._asked.acquire(timeout=_NOT_ASKED_SECONDS):
                 break
@@ -88,7 +92,12 @@ class Watch:
             elif self._answered:
                 self._failed += 1
             self._asked.release()
-            self._stop.wait(_PAUSE_SECONDS)
+            self._stop.wait(self._pause(is_answered=found is not None))
+
+    def _pause(self, *, is_answered: bool) -> float:
+        """Short around a switch and while nobody answers; a long guard does not flood a log."""
+        is_new = time.monotonic() - self._began < _NEW_SECONDS
+        return _PAUSE_SECONDS if is_new or not is_answered else _LATER_PAUSE_SECONDS
 
 
 class Watches:

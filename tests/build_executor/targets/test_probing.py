@@ -78,6 +78,17 @@ def test_a_watch_counts_what_users_would_have_met() -> None:
     assert seen.longest_gap_ms >= seen.p99_ms > 0
 
 
+def test_a_watch_asks_less_often_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(availability, "_NEW_SECONDS", 0)
+    monkeypatch.setattr(availability, "_LATER_PAUSE_SECONDS", 60)
+    monkeypatch.setattr(availability, "_NOT_ASKED_SECONDS", 0.1)
+
+    with Watch(lambda: "1") as watch:
+        seen = watch.close()
+
+    assert seen.requests == 1
+
+
 def test_what_failed_before_anything_answered_was_nobodys_loss() -> None:
     with Watch(lambda: None) as watch:
         seen = watch.close()
