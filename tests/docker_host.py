@@ -21,6 +21,7 @@ from tests.production_host import host_keys
 if TYPE_CHECKING:
     import docker  # half a second that only tests with Docker shall pay
 
+HOST = "docker-host"
 _START_SECONDS = 30
 # A group that has the number of the engine's socket here may exist there, or not.
 _INIT = """
@@ -42,7 +43,7 @@ def docker_host(engine: "docker.DockerClient", socket: Path, folder: Path) -> It
     container = engine.containers.create(
         debian_image(engine),
         ["/bin/sh", "-ec", _INIT, "init", str(root), str(port)],
-        labels={"build-executor-tests": "host"},
+        labels={"build-executor-tests": HOST},
         network_mode="host",
         init=True,
         volumes={

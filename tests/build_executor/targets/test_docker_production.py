@@ -22,7 +22,7 @@ from build_executor.targets.probing import await_release, release_at
 from build_executor.targets.production import production_targets
 from build_executor.targets.target import Target
 from tests.docker_engine import remove_images
-from tests.docker_host import docker_host
+from tests.docker_host import HOST, docker_host
 from tests.fakes.load import Load
 from tests.fakes.release import Releases
 
@@ -136,6 +136,18 @@ def test_a_switch_that_is_killed_is_replaced_at_once(
         load.until(lambda: load.answers[release.id] > answered + 50)
 
     assert len(load.failures) <= 6  # one a user: what was under way at that moment
+
+
+def test_after_a_lost_connection_the_engine_is_reached_by_a_new_one(
+    target: HostTarget, releases: Releases, engine: docker.DockerClient
+) -> None:
+    release = releases.build("1.0.0").release
+    target.install(release)
+    (host,) = engine.containers.list(filters={"label": f"build-executor-tests={HOST}"})
+
+    host.exec_run(["pkill", "-KILL", "-u", "deploy", "sshd"])
+
+    assert release_at(target.start(release.service, release.id)) == release.id
 
 
 def test_a_crash_is_known_and_repaired(target: HostTarget, releases: Releases) -> None:
