@@ -12,6 +12,7 @@ from build_executor.generators.claude.prompts import prompt
 from build_executor.generators.claude.repair import repair
 from build_executor.generators.filling import (
     Author,
+    ExtraTest,
     Filled,
     Filling,
     Written,
@@ -275,13 +276,16 @@ def test_a_blamed_function_is_repaired(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_repaired_is_dropped(tmp_path: Path, model: ScriptedModel | None) -> None:
     order = order_of(tmp_path, FakeGates({"balance=12.5": WRONG}))
-    filling = begin(order)[0].model_copy(update={"written": by_model(*bank.GOOD)})
+    files = (bank.DEPOSIT_TEST, bank.WITHDRAW_TEST)
+    tests = tuple(ExtraTest(path=path, text="", kept=True) for path in files)
+    filling = begin(order)[0].model_copy(update={"written": by_model(*bank.GOOD), "tests": tests})
 
     repaired = repair(order, filling, [WRONG], model)
 
     assert repaired is not None
     assert repaired.functions.keys() == {bank.WITHDRAW}
     assert [one.name for one in repaired.rejected] == [bank.DEPOSIT]
+    assert repaired.extra_files.keys() == {bank.WITHDRAW_TEST}
 
 
 def test_if_no_finding_names_anybody_all_that_a_model_wrote_is_to_blame(tmp_path: Path) -> None:
@@ -307,3 +311,10 @@ def test_without_a_sandbox_the_reason_is_given(tmp_path: Path) -> None:
 
     with pytest.raises(GenerationFailed, match="runs in bubblewrap only"):
         loop.attempt(order, begin(order)[0], ScriptedModel(), 1)
+
+
+def test_an_account_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    order = order_of(tmp_path, FakeGates())
+    (order.workspace.path / "generation.json").write_text("{")
+
+    assert read_filling(order.workspace) is None
