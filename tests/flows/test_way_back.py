@@ -1,10 +1,14 @@
 """What goes wrong after verification, and what is left then: nothing, or the old release."""
 
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from prefect import State, flow
 
@@ -14,7 +18,7 @@ from build_executor.errors import ApprovalFailed
 from build_executor.models import BuildRequest, RollbackReport
 from build_executor.phases import ApprovalMode, Checkpoint
 from build_executor.settings import Settings, load
-from build_executor.targets import open_target
+from build_executor.targets import Target, open_target, open_targets
 from build_executor.targets.local import local_supervisor_down
 from flows.build_service import build_service
 from flows.checkpoints import checkpoint
@@ -69,6 +73,34 @@ def test_a_public_port_that_is_taken_fails_the_deployment_and_is_named(
     assert state.name == "failed_deployment"
     assert str(spec_port) in (state.message or "")
     assert describe(SERVICE, open_target("local", settings)) is None
+
+
+def test_a_release_that_crashes_after_its_switch_fails_the_deployment(
+    settings: Settings, spec_path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GUARD_SECONDS", "60")
+    (target,) = open_targets("local", settings)
+    killer = threading.Thread(
+        target=kill_what_is_live, args=(target, settings.services), daemon=True
+    )
+    killer.start()
+
+    state = build(spec_path)
+
+    killer.join(10)
+    assert state.name == "failed_deployment"
+    assert "s after the switch on local: " in (state.message or "")
+    assert describe(SERVICE, target) is None
+
+
+def kill_what_is_live(target: Target, services: Path) -> None:
+    """Wait until something is live, and let its process crash."""
+    while describe(SERVICE, target) is None:
+        time.sleep(0.1)
+    folder = str(services / SERVICE / "releases")
+    for process in psutil.process_iter(["cmdline"]):
+        if any(part.startswith(folder) for part in process.info["cmdline"] or ()):
+            process.kill()
 
 
 @pytest.mark.usefixtures("settings")
