@@ -35,11 +35,11 @@ def production_stack(production_host: ProductionHost) -> Iterator[Stack]:
         shutil.rmtree(home)
 
 
-def submit(stack: Stack, version: str, port: int) -> str:
+def submit(stack: Stack, service: str, version: str, port: int) -> str:
     """A build for production alone."""
     text = (ROOT / "tests" / "specs" / "notes.md").read_text(encoding="utf-8")
-    filled = text.format(service="notes-abroad", version=version, port=port)
-    path = stack.write_spec(f"notes-{version}", filled)
+    filled = text.format(service=service, version=version, port=port)
+    path = stack.write_spec(f"{service}-{version}", filled)
     return stack.submit(path, deploy_local=False, deploy_production=True)
 
 
@@ -47,7 +47,7 @@ def test_a_build_goes_to_production_loses_no_request_and_comes_back(
     production_stack: Stack, production_host: ProductionHost
 ) -> None:
     stack, port = production_stack, free_port()
-    first = stack.finished(submit(stack, "1.0.0", port), within=240)
+    first = stack.finished(submit(stack, "notes-abroad", "1.0.0", port), within=240)
     assert first["status"] == "completed", first
     url = f"http://{production_host.address}:{port}"
     assert first["deployment_urls"]["production"] == url
@@ -55,7 +55,7 @@ def test_a_build_goes_to_production_loses_no_request_and_comes_back(
     before = httpx.get(f"{url}/health").json()["release"]
 
     with Load(url) as load:
-        second = stack.finished(submit(stack, "1.1.0", port), within=240)
+        second = stack.finished(submit(stack, "notes-abroad", "1.1.0", port), within=240)
     assert second["status"] == "completed", second
     assert load.failures == []
     assert httpx.get(f"{url}/health").json()["release"] != before
@@ -64,3 +64,25 @@ def test_a_build_goes_to_production_loses_no_request_and_comes_back(
     assert answer.json()["rollback_status"] == "success", answer.text
     assert httpx.get(f"{url}/health").json()["release"] == before
     assert httpx.get(f"{url}/notes/{note['note_id']}").json() == note
+
+
+def test_a_host_that_is_lost_fails_the_deployment_and_is_put_right_when_it_is_back(
+    production_stack: Stack, production_host: ProductionHost
+) -> None:
+    stack, port = production_stack, free_port()
+    first = stack.finished(submit(stack, "notes-lost", "2.0.0", port), within=240)
+    assert first["status"] == "completed", first
+    url = first["deployment_urls"]["production"]
+    before = httpx.get(f"{url}/health").json()["release"]
+
+    production_host.container.pause()
+    try:
+        second = stack.finished(submit(stack, "notes-lost", "2.1.0", port), within=240)
+    finally:
+        production_host.container.unpause()
+    assert second["error_state"] == "failed_deployment", second
+    assert production_host.login in second["error"]
+
+    answer = stack.http.post(f"/builds/{second['build_id']}/rollback", timeout=120)
+    assert answer.json()["rollback_status"] == "not_needed", answer.text
+    assert httpx.get(f"{url}/health").json()["release"] == before
