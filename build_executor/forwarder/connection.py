@@ -31,11 +31,13 @@ _UNAVAILABLE = (
 class Patience(NamedTuple):
     """How long a client is waited for, or waits, in seconds.
 
-    `hold` while its upstream refuses connections; `head` for its first request where that matters.
+    `hold` while its upstream refuses connections; `head` for its first request where that matters;
+    `leave` for the end of its connection when the forwarder is told to end.
     """
 
     hold: float = 3.0  # a crashed service is back after 1 to 2
     head: float = 2.0
+    leave: float = 2.0
 
 
 def announce_close(response: bytes) -> bytes:

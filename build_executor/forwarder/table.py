@@ -51,6 +51,7 @@ class Forwarder:
         self._tasks: set[asyncio.Task[None]] = set()
         self._tallies = Tallies()
         self._changing = asyncio.Lock()
+        self._is_shut = False
 
     async def restore(self) -> None:
         """Read the table back and open its ports; one that is not free yet is tried again."""
@@ -83,7 +84,7 @@ class Forwarder:
             opened = await self._open_all(_doors(service, route))
             try:
                 self._keep({**self._routes, service: route}, {**self._fences, service: route.fence})
-            except OSError:
+            except (OSError, Refused):
                 self._close_new(opened)
                 raise
             self._use(service, opened)
@@ -111,11 +112,22 @@ class Forwarder:
             await asyncio.sleep(RETRY_SECONDS)
         return 0
 
-    def close(self) -> None:
-        """Give all ports back and end all connections."""
+    def shut(self) -> None:
+        """Give all ports back; from here on the table belongs to another process."""
+        self._is_shut = True
         _close(self._listeners)
         self._listeners.clear()
         self._routes.clear()
+
+    async def leave(self) -> None:
+        """Once shut: end each connection when it owes no answer, or when the time is over."""
+        deadline = time.monotonic() + self._patience.leave
+        while self._connections and time.monotonic() < deadline:
+            for connection in self._connections:
+                if connection.is_idle():
+                    connection.end()
+                connection.dismiss()
+            await asyncio.sleep(RETRY_SECONDS)
         for task in self._tasks:
             task.cancel()
         for connection in self._connections:
@@ -127,6 +139,8 @@ class Forwarder:
             raise Refused(f"a later deployment of {service} has taken over ({fence} < {known})")
 
     def _keep(self, routes: dict[str, Route], fences: dict[str, int]) -> None:
+        if self._is_shut:
+            raise Refused("the switch is ending")
         write_table(self._state, routes, fences)
         self._routes, self._fences = routes, fences
 

@@ -54,8 +54,8 @@ class LocalSwitchProcess:
     def ensure_running(self) -> None:
         """Return when it answers; DeploymentFailed if it does not come up."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name in _NAMES:
-            self._supervisor.ensure(self._program(name))
+        for name in self._spare_first():
+            self._ensure(name)
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():
             if time.monotonic() > deadline:
@@ -68,6 +68,26 @@ class LocalSwitchProcess:
             return insist(self._admin, command, seconds)
         except OSError as error:
             raise DeploymentFailed(f"the switch does not answer: {error}") from error
+
+    def _spare_first(self) -> list[str]:
+        """So that another version of the one that forwards hands over to another version."""
+        try:
+            now = ask(self._admin, {"do": "status"}, _CALL_SECONDS).get("pid")
+        except OSError:
+            return list(_NAMES)
+        return sorted(_NAMES, key=lambda name: self._supervisor.pid(name) == now)
+
+    def _ensure(self, name: str) -> None:
+        program = self._program(name)
+        is_other = self._supervisor.definition(name) not in {None, program.render()}
+        self._supervisor.ensure(program)
+        deadline = time.monotonic() + _START_SECONDS
+        while is_other and not self._waits(name) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+
+    def _waits(self, name: str) -> bool:
+        waiting = self._state.with_name(f"{self._state.name}.waiting")
+        return waiting.exists() and waiting.read_text() == str(self._supervisor.pid(name))
 
     @property
     def _state(self) -> Path:

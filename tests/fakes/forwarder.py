@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
-from build_executor.forwarder.__main__ import serve
+from build_executor.forwarder.__main__ import Ending, serve
 from build_executor.forwarder.connection import Patience
 
 Conversation = Callable[[socket.socket], None]
@@ -49,15 +49,22 @@ class Admin:
 
 @contextmanager
 def running_forwarder(
-    state: Path, admin: Path, *, hold_seconds: float = 0.2, head_seconds: float = 0.2
+    state: Path,
+    admin: Path,
+    *,
+    hold_seconds: float = 0.2,
+    head_seconds: float = 0.2,
+    leave_seconds: float = 0,
 ) -> Iterator[None]:
     """Forward as the real process does, for as long as the context lasts."""
     loops: Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Queue()
 
+    patience = Patience(hold_seconds, head_seconds, leave_seconds)
+
     async def run() -> None:
         stopped = asyncio.Event()
         loops.put((asyncio.get_running_loop(), stopped))
-        await serve(state, admin, stopped, patience=Patience(hold_seconds, head_seconds))
+        await serve(state, admin, Ending(stopped), patience=patience)
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     admin.unlink(missing_ok=True)

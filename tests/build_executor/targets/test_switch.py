@@ -74,9 +74,15 @@ def test_a_route_stays_until_it_is_removed(
 
 @pytest.mark.usefixtures("running")
 def test_another_version_of_the_forwarder_is_another_program(
-    switch: EmbeddedSwitch, supervisor: FakeSupervisor, monkeypatch: pytest.MonkeyPatch
+    switch: EmbeddedSwitch,
+    supervisor: FakeSupervisor,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     switch.point(route(free_port()))
+    supervisor.pids = {"switch": 1, "switch-spare": 1}
+    waiting = tmp_path / "routes.json.waiting"
+    threading.Timer(0.1, waiting.write_text, ("1",)).start()
     before = supervisor.definition("switch")
     files = {**forwarder_files(), "build_executor/forwarder/table.py": b"# better"}
     monkeypatch.setattr(switch_process, "forwarder_files", lambda: files)
@@ -107,7 +113,7 @@ def test_a_switch_that_ends_in_the_middle_is_an_error(
     switch: EmbeddedSwitch, tmp_path: Path
 ) -> None:
     def answer_once(server: socket.socket) -> None:
-        for answer in (b'{"ok": true}\n', b""):
+        for answer in (b'{"ok": true}\n', b'{"ok": true}\n', b""):
             client, _ = server.accept()
             with client:
                 client.recv(4096)
