@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import os
 import statistics
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -53,6 +54,7 @@ def measure(shop: Shop, wanted: list[str], times: int) -> Figures:
     station, figures = shop.station, Figures()
     shop.start()
     for scenario in wanted:
+        print(f"{station.target.name}: {scenario}", file=sys.stderr)  # noqa: T201 - it takes long
         figures.runs[scenario] = [SCENARIOS[scenario](shop) for _ in range(times)]
     figures.switch_mebibytes = station.switch_mebibytes()
     figures.machine_load = os.getloadavg()[1]
@@ -149,6 +151,7 @@ def main() -> None:
                     times = 1 if options.quick else 3
                     shop = Shop(station, releases, generated=generated)
                     figures[name] = measure(shop, wanted, times)
+                console.print(overview({name: figures[name]}, wanted, {}))
             except Missing as reason:
                 missing[name] = str(reason)
     console.print(overview(figures, wanted, missing))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from build_executor import command
-from build_executor.deployment import Rollout, deploy, prove
+from build_executor.deployment import Gate, Rollout, deploy, prove
 from build_executor.errors import DeploymentFailed
 from build_executor.models import Check, Release, VerifiedRelease
 from build_executor.targets.probing import release_at
@@ -58,9 +58,7 @@ class Shop:
 
     def deploy(self, verified: VerifiedRelease, guard_seconds: float = GUARD_SECONDS) -> None:
         """Live and proven, or DeploymentFailed."""
-        rollout = Rollout(guard_seconds=guard_seconds)
-        targets = (self.station.target,)
-        prove(deploy(verified, targets, gate_of(verified.release), rollout), targets)
+        _go_live(self, verified, gate_of(verified.release), guard_seconds)
         self.live = verified.release
 
     def try_to_deploy(
@@ -94,7 +92,20 @@ class Shop:
         return None
 
 
-def gate_of(release: Release) -> Callable[[str], tuple[Check, ...]]:
+def _go_live(
+    shop: Shop, verified: VerifiedRelease, gate: Gate, guard_seconds: float = GUARD_SECONDS
+) -> None:
+    targets = (shop.station.target,)
+    prove(deploy(verified, targets, gate, Rollout(guard_seconds=guard_seconds)), targets)
+
+
+def _live_after(report: Report, verified: VerifiedRelease, began: float) -> float | None:
+    """How long it took until the release had users; None if it never had."""
+    seen = report.first_seen.get(verified.release.id)
+    return None if seen is None else seen - began
+
+
+def gate_of(release: Release) -> Gate:
     """A contract of three operations."""
 
     def ask(url: str) -> tuple[Check, ...]:
@@ -154,29 +165,28 @@ def good(shop: Shop) -> Outcome:
     url, verified = shop.start(), shop.build()
     with load(url, shop.folder) as reports:
         began, problem = time.monotonic(), shop.try_to_deploy(verified)
-    seen = reports[0].first_seen.get(verified.release.id)
-    return Outcome(reports[0], seen and seen - began, problem or shop.stays())
+    seconds = _live_after(reports[0], verified, began)
+    return Outcome(reports[0], seconds, problem or shop.stays())
 
 
 def good_generated(shop: Shop) -> Outcome:
     """A real service behind its whole contract, beside the stand-in."""
     assert shop.generated is not None
-    target, number = shop.station.target, shop.generated_number
-    if number == 0:
-        verified, gate = shop.generated.release(0)
-        (first,) = deploy(verified, (target,), gate, Rollout(guard_seconds=0))
-        prove((first,), (target,))
-    shop.generated_number = number + 1
-    verified, gate = shop.generated.release(number + 1)
+    target = shop.station.target
+    if shop.generated_number == 0:
+        _go_live(shop, *shop.generated.release(0), guard_seconds=0)
+    shop.generated_number += 1
+    verified, gate = shop.generated.release(shop.generated_number)
     live = target.read(verified.release.service).live_release
     url = live.url if live and live.url else ""
+    problem = None
     with load(url, shop.folder, shop.generated.habits()) as reports:
         began = time.monotonic()
-        deployed = deploy(verified, (target,), gate, Rollout(guard_seconds=GUARD_SECONDS))
-        prove(deployed, (target,))
-    answers, seen = release_at(url), reports[0].first_seen[verified.release.id]
-    surprise = None if answers == verified.release.id else f"{answers} answers"
-    return Outcome(reports[0], seen - began, surprise)
+        try:
+            _go_live(shop, verified, gate)
+        except DeploymentFailed as error:
+            problem = str(error)
+    return Outcome(reports[0], _live_after(reports[0], verified, began), problem)
 
 
 def never_healthy(shop: Shop) -> Outcome:
@@ -227,8 +237,8 @@ def recovered(shop: Shop) -> Outcome:
         shop.station.kill("supervisor", shop.live)
         time.sleep(1)
         began, problem = time.monotonic(), shop.try_to_deploy(verified)
-    seen = reports[0].first_seen.get(verified.release.id)
-    return Outcome(reports[0], seen and seen - began, problem or shop.stays())
+    seconds = _live_after(reports[0], verified, began)
+    return Outcome(reports[0], seconds, problem or shop.stays())
 
 
 def _refused(shop: Shop, bad: VerifiedRelease, guard_seconds: float = GUARD_SECONDS) -> Outcome:
