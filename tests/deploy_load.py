@@ -20,19 +20,18 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
+
+from tests.deploy_connection import Broken, Connection, Streams, head
 
 ANSWERED = "answered"
 _TIMEOUT_SECONDS = 15
 _KEPT_CONNECTIONS = 6
 _CLOSE, _TEXT = 0x88, 0x81
 _ERRORS = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError)
-
-
-_Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Habits(BaseModel):
@@ -69,16 +68,6 @@ class Report(BaseModel):
         return {kind: met for kind, met in self.kinds.items() if kind != "slow"}
 
 
-class _Broken(Exception):
-    """The answer is no good; says why."""
-
-
-class _Answer(NamedTuple):
-    status: int
-    body: bytes
-    is_last: bool
-
-
 @dataclass
 class _Tally:
     """Collects what one kind met."""
@@ -94,7 +83,7 @@ class _Tally:
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 await request
-        except (*_ERRORS, _Broken, TimeoutError) as error:
+        except (*_ERRORS, Broken, TimeoutError) as error:
             self.reasons[_reason(error)] += 1
             return
         self.answered.append(time.monotonic())
@@ -115,47 +104,12 @@ class _Tally:
         )
 
 
-class _Connection:
-    """One connection to the service."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._address = host, port
-        self._streams: _Streams | None = None
-
-    async def ask(self, method: str, path: str, body: bytes = b"") -> bytes:
-        """The body of a good answer; on the kept connection if there is one that is still open."""
-        reader, writer = await self.opened()
-        try:
-            writer.write(_head(method, path, f"content-length: {len(body)}\r\n") + body)
-            answer = await _read(reader)
-        except BaseException:
-            self.close()
-            raise
-        if answer.is_last:
-            self.close()
-        if answer.status >= 400:
-            raise _Broken(f"status {answer.status}")
-        return answer.body
-
-    async def opened(self) -> _Streams:
-        if self._streams is not None and self._streams[0].at_eof():
-            self.close()
-        if self._streams is None:
-            self._streams = await asyncio.open_connection(*self._address)
-        return self._streams
-
-    def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
-
-
 class _Echo:
     """A WebSocket that says something and waits to hear it again."""
 
-    def __init__(self, connection: _Connection, path: str, tally: _Tally) -> None:
+    def __init__(self, connection: Connection, path: str, tally: _Tally) -> None:
         self._connection, self._path, self._tally = connection, path, tally
-        self._streams: _Streams | None = None
+        self._streams: Streams | None = None
         self._is_open = False
 
     async def say(self) -> None:
@@ -169,11 +123,11 @@ class _Echo:
             raise
         if kind == _CLOSE:
             self._leave()
-            raise _Broken("closed before the echo")
+            raise Broken("closed before the echo")
         if said != text:
-            raise _Broken("another echo")
+            raise Broken("another echo")
 
-    async def _opened(self) -> _Streams:
+    async def _opened(self) -> Streams:
         before = self._streams
         reader, writer = self._streams = await self._connection.opened()
         self._is_open = self._is_open and before == self._streams
@@ -182,10 +136,10 @@ class _Echo:
         if not self._is_open:
             key = base64.b64encode(os.urandom(16)).decode()
             upgrade = "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
-            writer.write(_head("GET", self._path, f"{upgrade}sec-websocket-key: {key}\r\n"))
-            head = await reader.readuntil(b"\r\n\r\n")
-            if not head.startswith(b"HTTP/1.1 101"):
-                raise _Broken(head.split(b"\r\n")[0].decode())
+            writer.write(head("GET", self._path, f"{upgrade}sec-websocket-key: {key}\r\n"))
+            answer = await reader.readuntil(b"\r\n\r\n")
+            if not answer.startswith(b"HTTP/1.1 101"):
+                raise Broken(answer.split(b"\r\n")[0].decode())
             self._is_open = True
         return reader, writer
 
@@ -197,7 +151,7 @@ class _Echo:
         except TimeoutError:
             return False
         if kind != _CLOSE:
-            raise _Broken("an echo of nothing")
+            raise Broken("an echo of nothing")
         writer.write(_frame(_CLOSE, said))
         self._tally.closed += 1
         self._leave()
@@ -257,9 +211,7 @@ class Users:
 
         return ask
 
-    def _kept(
-        self, connection: _Connection, method: str
-    ) -> Callable[[], Coroutine[Any, Any, None]]:
+    def _kept(self, connection: Connection, method: str) -> Callable[[], Coroutine[Any, Any, None]]:
         async def ask() -> None:
             await connection.ask(method, *self._wish(method))
 
@@ -303,21 +255,8 @@ class Users:
             if is_serial:
                 await task
 
-    def _connection(self) -> _Connection:
-        return _Connection(self._host, self._port)
-
-
-def _head(method: str, path: str, headers: str) -> bytes:
-    """Stand-in releases know their users by `x-user`; the product's own probes have none."""
-    first = f"{method} {path} HTTP/1.1\r\nhost: shop\r\nx-user: 1\r\n"
-    return f"{first}content-type: application/json\r\n{headers}\r\n".encode()
-
-
-async def _read(reader: asyncio.StreamReader) -> _Answer:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-    headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
-    body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return _Answer(int(head.split()[1]), body, headers.get("connection") == "close")
+    def _connection(self) -> Connection:
+        return Connection(self._host, self._port)
 
 
 def _frame(kind: int, payload: bytes) -> bytes:
@@ -332,7 +271,7 @@ async def _read_frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 def _reason(error: BaseException) -> str:
     match error:
-        case _Broken():
+        case Broken():
             return str(error)
         case asyncio.IncompleteReadError():
             return "ended without an answer"
