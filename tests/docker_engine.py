@@ -83,6 +83,14 @@ def _dockerd(folder: Path, bridge: tuple[str, ...]) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def remove_containers(settings: Settings, root: PurePath) -> None:
+    """End and remove all containers of the services below `root`, and their switch."""
+    from build_executor.targets.docker_engine import DockerEngine  # noqa: PLC0415
+    from build_executor.targets.docker_runtime import end_all  # noqa: PLC0415
+
+    end_all(DockerEngine(settings.docker_host), hashlib.sha256(str(root).encode()).hexdigest()[:12])
+
+
 def remove_images(settings: Settings, root: PurePath) -> None:
     """Remove what containers of the services below `root` were made from."""
     from build_executor.targets import docker_images  # noqa: PLC0415 - slow: not for all tests
