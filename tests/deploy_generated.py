@@ -37,9 +37,15 @@ class Generated:
 
     def habits(self) -> Habits:
         """Users that read what the service can do, and send it messages."""
-        _, contract = self._built[0]
-        message = next(one for one in contract.operations if one.path == "/message")
-        body = json.dumps(message.request_example)
+        message = {
+            "trace_id": "00000000-0000-4000-8000-000000000000",
+            "source": "bench",
+            "target": "payment-processor",
+            "message_type": "event",
+            "payload": {},
+            "timestamp": "2025-11-16T00:00:00Z",
+        }
+        body = json.dumps(message)
         return Habits(path="/capabilities", post_path="/message", body=body, echo=None)
 
     def _build(self, version: str) -> tuple[VerifiedRelease, Contract]:

@@ -27,7 +27,7 @@ from tests.docker_host import docker_host
 from tests.production_host import ProductionHost, start_host
 
 Part = Literal["switch", "instance", "supervisor"]
-START_SECONDS = 20
+START_SECONDS = 10
 _PATIENCE = Patience(start=START_SECONDS)
 _MEBIBYTE = 2**20
 
