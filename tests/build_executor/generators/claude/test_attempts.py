@@ -11,6 +11,7 @@ from build_executor.generators.claude.earlier_work import Order, begin, keep
 from build_executor.generators.claude.prompts import prompt
 from build_executor.generators.claude.repair import repair
 from build_executor.generators.filling import (
+    AttemptReport,
     Author,
     ExtraTest,
     Filled,
@@ -318,3 +319,14 @@ def test_an_account_that_cannot_be_read_is_none(tmp_path: Path) -> None:
     (order.workspace.path / "generation.json").write_text("{")
 
     assert read_filling(order.workspace) is None
+
+
+def test_two_attempts_that_bring_no_fewer_findings_are_stuck() -> None:
+    def attempt(number: int, *rules: str) -> AttemptReport:
+        findings = tuple(Finding(gate="g", rule=rule, message="m") for rule in rules)
+        return AttemptReport(number=number, asked=(), findings=findings)
+
+    assert loop.is_stuck([attempt(1, "a"), attempt(2, "a")])
+    assert loop.is_stuck([attempt(1, "a"), attempt(2, "b"), attempt(3, "c")])
+    assert not loop.is_stuck([attempt(1, "a", "b"), attempt(2, "c")])
+    assert not loop.is_stuck([attempt(1, "a")])

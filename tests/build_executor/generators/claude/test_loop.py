@@ -12,7 +12,6 @@ from build_executor.generators.claude import loop
 from build_executor.generators.claude.earlier_work import Order, begin
 from build_executor.generators.filling import Filling
 from build_executor.generators.model import Outcome
-from build_executor.models import Finding
 from build_executor.settings import Settings
 from build_executor.spec.derivation import derive_contract
 from build_executor.workspace import open_workspace
@@ -228,14 +227,3 @@ def test_without_a_sandbox_nothing_is_asked_and_the_reason_is_given(order: Order
         loop.attempt(unconfined, begin(unconfined)[0], model, 1)
 
     assert not model.questions
-
-
-def test_two_attempts_that_bring_no_fewer_findings_are_stuck() -> None:
-    def attempt(number: int, *rules: str) -> loop.AttemptReport:
-        findings = tuple(Finding(gate="g", rule=rule, message="m") for rule in rules)
-        return loop.AttemptReport(number=number, asked=(), findings=findings)
-
-    assert loop.is_stuck([attempt(1, "a"), attempt(2, "a")])
-    assert loop.is_stuck([attempt(1, "a"), attempt(2, "b"), attempt(3, "c")])
-    assert not loop.is_stuck([attempt(1, "a", "b"), attempt(2, "c")])
-    assert not loop.is_stuck([attempt(1, "a")])
