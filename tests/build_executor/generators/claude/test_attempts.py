@@ -79,6 +79,8 @@ def test_what_breaks_something_else_is_found_one_by_one(tmp_path: Path) -> None:
 
     assert filling.functions.keys() == {bank.WITHDRAW}
     assert filling.ended == "no progress: the same findings again"
+    rules = {o.name: o.rule for o in filling.settled(derive_contract(SPEC)).business}
+    assert (rules[bank.DEPOSIT], rules[bank.WITHDRAW]) == ("stub", "written")
 
 
 def test_the_last_attempt_asks_for_each_function_alone(tmp_path: Path) -> None:
