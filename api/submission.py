@@ -14,7 +14,7 @@ from build_executor.models import BuildRequest
 from build_executor.settings import Settings
 from build_executor.spec.derivation import derive_contract
 from build_executor.spec.source import keep_source, read_source
-from build_executor.targets import open_target
+from build_executor.targets import open_targets
 
 MOST_METADATA = 50
 MOST_METADATA_BYTES = 8192
@@ -64,7 +64,7 @@ def _judged(settings: Settings, request: BuildRequest) -> tuple[str, str]:
     _refuse_full_disk(settings)
     try:
         if request.deploy_production:
-            open_target("production", settings)
+            open_targets("production", settings)
         source = read_source(request.spec_path, settings.spec_roots)
         contract = derive_contract(source.text)
     except SpecUnreadable as error:

@@ -19,7 +19,7 @@ from api.schemas import SERVICE, VERSION, iso
 from api.state import Adapter, AdapterDep
 from build_executor.errors import InvalidSettings
 from build_executor.settings import Settings
-from build_executor.targets import open_target
+from build_executor.targets import open_targets
 
 FEATURES = (
     "code_generation",
@@ -130,7 +130,7 @@ async def dependencies(adapter: AdapterDep) -> Json:
 def deployment_targets(settings: Settings) -> list[str]:
     """The targets that a build can be deployed to with these settings."""
     try:
-        open_target("production", settings)
+        open_targets("production", settings)
     except InvalidSettings:
         return ["local"]
     return ["local", "production"]

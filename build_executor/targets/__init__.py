@@ -6,7 +6,7 @@ from build_executor.targets.local import local_target
 from build_executor.targets.production import production_targets
 from build_executor.targets.target import Target
 
-__all__ = ["Target", "open_target", "open_targets"]
+__all__ = ["Target", "open_targets"]
 
 
 def open_targets(name: str, settings: Settings) -> tuple[Target, ...]:
@@ -19,8 +19,3 @@ def open_targets(name: str, settings: Settings) -> tuple[Target, ...]:
     if name == "production":
         return production_targets(settings)
     raise InvalidSettings(f"no target of this name: `{name}`; there are `local`, `production`")
-
-
-def open_target(name: str, settings: Settings) -> Target:
-    """The first host of this target; see `open_targets`."""
-    return open_targets(name, settings)[0]

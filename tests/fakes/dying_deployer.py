@@ -12,7 +12,7 @@ from build_executor.deployment import Rollout, deploy, prove, roll_back
 from build_executor.errors import CommandFailed
 from build_executor.models import Check, VerifiedRelease
 from build_executor.settings import Settings
-from build_executor.targets import Target, open_target
+from build_executor.targets import Target, open_targets
 from build_executor.targets.local import LocalTarget
 from tests.fakes.dying_target import DyingTarget
 
@@ -54,7 +54,7 @@ def _variables(settings: Settings) -> dict[str, str]:
 
 def main() -> None:
     action, root, moment, text = sys.argv[1:]
-    inner = open_target("production", Settings()) if root == "production" else _local(root)
+    inner = open_targets("production", Settings())[0] if root == "production" else _local(root)
     target, verified = DyingTarget(inner, moment), VerifiedRelease.model_validate_json(text)
     if action == "roll-back":
         roll_back(verified.release.service, verified.release.build_id, [target])

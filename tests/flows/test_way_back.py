@@ -18,7 +18,7 @@ from build_executor.errors import ApprovalFailed
 from build_executor.models import BuildRequest, RollbackReport
 from build_executor.phases import ApprovalMode, Checkpoint
 from build_executor.settings import Settings, load
-from build_executor.targets import Target, open_target, open_targets
+from build_executor.targets import Target, open_targets
 from build_executor.targets.local import local_supervisor_down
 from flows.build_service import build_service
 from flows.checkpoints import checkpoint
@@ -61,7 +61,7 @@ def test_a_registry_that_is_down_fails_the_registration_and_nothing_stays(
     assert f"127.0.0.1:{unused_port}" in (state.message or "")
     assert report is not None
     assert (report.rollback_status, report.service_health) == ("success", "absent")
-    assert describe(SERVICE, open_target("local", settings)) is None
+    assert describe(SERVICE, open_targets("local", settings)[0]) is None
 
 
 def test_a_public_port_that_is_taken_fails_the_deployment_and_is_named(
@@ -72,7 +72,7 @@ def test_a_public_port_that_is_taken_fails_the_deployment_and_is_named(
 
     assert state.name == "failed_deployment"
     assert str(spec_port) in (state.message or "")
-    assert describe(SERVICE, open_target("local", settings)) is None
+    assert describe(SERVICE, open_targets("local", settings)[0]) is None
 
 
 def test_a_release_that_crashes_after_its_switch_fails_the_deployment(
@@ -122,7 +122,7 @@ def test_what_is_live_here_goes_when_production_is_asked_for_in_vain(
     assert state.name == "failed_deployment"
     assert report is not None
     assert (report.rollback_status, report.service_health) == ("success", "absent")
-    assert describe(SERVICE, open_target("local", settings)) is None
+    assert describe(SERVICE, open_targets("local", settings)[0]) is None
 
 
 def test_a_build_is_rolled_back_by_its_id_and_twice_is_as_good_as_once(

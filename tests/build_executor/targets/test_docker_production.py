@@ -16,7 +16,7 @@ from docker.models.containers import Container
 
 from build_executor.models import Release
 from build_executor.settings import Settings
-from build_executor.targets import open_target
+from build_executor.targets import open_targets
 from build_executor.targets.host import HostTarget, Patience
 from build_executor.targets.probing import await_release, release_at
 from build_executor.targets.production import production_targets
@@ -117,7 +117,7 @@ def test_another_process_finds_what_is_live(
     release = releases.build("1.0.0").release
     live(target, release)
 
-    other = open_target("production", settings)
+    (other,) = open_targets("production", settings)
 
     assert other.reserve_port(release.service, release.port) == release.port
     assert release_at(other.start(release.service, release.id)) == release.id

@@ -4,7 +4,7 @@ import pytest
 
 from build_executor.errors import InvalidSettings
 from build_executor.settings import Settings
-from build_executor.targets import open_target
+from build_executor.targets import open_targets
 
 
 @pytest.fixture
@@ -13,13 +13,13 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_the_local_target_keeps_as_many_releases_as_the_settings_say(settings: Settings) -> None:
-    target = open_target("local", settings)
+    (target,) = open_targets("local", settings)
 
     assert (target.name, target.keep_releases) == ("local", 3)
 
 
 def test_opening_a_target_touches_nothing(settings: Settings, tmp_path: Path) -> None:
-    open_target("local", settings)
+    open_targets("local", settings)
 
     assert list(tmp_path.iterdir()) == []
 
@@ -35,4 +35,4 @@ def test_a_target_that_cannot_be_opened_says_why(
     settings: Settings, name: str, reason: str
 ) -> None:
     with pytest.raises(InvalidSettings, match=reason):
-        open_target(name, settings)
+        open_targets(name, settings)
