@@ -205,6 +205,14 @@ def test_what_a_model_wrote_is_not_paid_for_twice(settings: Settings) -> None:
     assert not again.trusted
 
 
+def test_what_a_model_wrote_stays_when_the_spec_only_moves(settings: Settings) -> None:
+    test_what_a_model_wrote_is_not_paid_for_twice(settings)
+
+    again, _ = begin(order_of(settings, SPEC.replace("# Bank\n", "# Bank\n\n\n"), "b3"))
+
+    assert [one.name for one in again.written] == [bank.DEPOSIT]
+
+
 def test_what_a_model_wrote_is_asked_again_when_the_words_change(settings: Settings) -> None:
     test_what_a_model_wrote_is_not_paid_for_twice(settings)
     other = SPEC.replace("Adds money to the balance", "Adds money, less a fee of 1")

@@ -4,6 +4,7 @@ Functions that a person edited, and functions that a model wrote when the contra
 same, are taken over: nobody loses work, and nothing is paid for twice.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ from build_executor.settings import Settings
 from build_executor.spec.contract import Contract
 
 _LOGIC = "app/logic.py"
+_LINE = re.compile(r"\bspec_line=\d+")
 
 
 def confined_gates(order: "Order") -> Judge:
@@ -83,8 +85,8 @@ def begin(order: Order) -> tuple[Filling, tuple[Conflict, ...]]:
 
 
 def words_of(unfilled: Unfilled) -> dict[str, str]:
-    """What the SPEC says of each hole, and what is demanded of it: as a model was told."""
-    return {hole.name: f"{hole.skeleton}\n{hole.excerpt}" for hole in unfilled.holes}
+    """What the SPEC says of each hole, and what is demanded of it, wherever it is said."""
+    return {hole.name: _LINE.sub("", f"{hole.skeleton}\n{hole.excerpt}") for hole in unfilled.holes}
 
 
 def _refuse_other_signatures(filling: Filling, unfilled: Unfilled) -> None:
