@@ -60,7 +60,7 @@ def docker_host(engine: "docker.DockerClient", socket: Path, folder: Path) -> It
             production_hosts=(f"deploy@127.0.0.1:{port}",),
             production_runtime="docker",
             production_root=PurePosixPath(root),
-            production_bind=IPv4Address("127.0.0.1"),
+            production_bind=_own_address(engine),
             ssh_key_file=folder / "id_ed25519",
             ssh_known_hosts=folder / "known_hosts",
             docker_base_image=debian_image(engine),
@@ -71,6 +71,12 @@ def docker_host(engine: "docker.DockerClient", socket: Path, folder: Path) -> It
         yield settings
     finally:
         container.remove(force=True)
+
+
+def _own_address(engine: "docker.DockerClient") -> IPv4Address:
+    """Where containers meet this machine: no other machine does."""
+    network = engine.networks.get("bridge")
+    return IPv4Address(network.attrs["IPAM"]["Config"][0]["Gateway"])
 
 
 def _await(settings: Settings, port: int, container: Any) -> None:  # noqa: ANN401 - SDK, no types

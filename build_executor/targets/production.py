@@ -22,6 +22,11 @@ def production_targets(
 ) -> tuple[HostTarget, ...]:
     """The production hosts; InvalidSettings says which setting is missing or wrong."""
     logins = _logins(settings)
+    if ipaddress.ip_address(str(settings.production_bind)).is_loopback:
+        raise InvalidSettings(
+            f"PRODUCTION_BIND {settings.production_bind}: users, the registry and the health check"
+            " meet public ports there: give an address that the host is reached at"
+        )
     vendor = vendor_from_lock(settings)
     targets = []
     for number, login in enumerate(logins, start=1):

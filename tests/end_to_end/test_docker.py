@@ -49,7 +49,7 @@ def _environment(there: Settings, docker_engine: str) -> dict[str, str]:
         "PRODUCTION_RUNTIME": "docker",
         "PRODUCTION_HOSTS": there.production_hosts[0],
         "PRODUCTION_ROOT": str(there.production_root),
-        "PRODUCTION_BIND": "0.0.0.0",  # noqa: S104 - of the host, which is this machine
+        "PRODUCTION_BIND": str(there.production_bind),
         "SSH_KEY_FILE": str(there.ssh_key_file),
         "SSH_KNOWN_HOSTS": str(there.ssh_known_hosts),
     }
@@ -87,4 +87,4 @@ def test_a_build_runs_in_a_container_of_a_production_host(contained_stack: Stack
     there = stack.finished(build, within=240)
 
     assert there["status"] == "completed", there
-    assert release_at(f"http://127.0.0.1:{port}")
+    assert release_at(there["deployment_urls"]["production"])

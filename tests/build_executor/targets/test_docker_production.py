@@ -100,9 +100,9 @@ def test_a_release_goes_live_in_a_container_of_the_host(
 
 def test_a_redeployment_under_load_loses_no_request(target: HostTarget, releases: Releases) -> None:
     first, second = (releases.build(version).release for version in ("1.0.0", "2.0.0"))
-    live(target, first)
+    url = live(target, first)
 
-    with Load(f"http://127.0.0.1:{first.port}") as load:
+    with Load(url) as load:
         live(target, second)
         target.stop(first.service, first.id)
         load.until(lambda: load.answers[second.id] > 50)
@@ -127,10 +127,10 @@ def test_a_switch_that_is_killed_is_replaced_at_once(
     target: HostTarget, releases: Releases, settings: Settings, engine: docker.DockerClient
 ) -> None:
     release = releases.build("1.0.0").release
-    live(target, release)
+    url = live(target, release)
     switch = next(c for c in ours(engine, settings) if str(c.name).endswith("-switch"))
 
-    with Load(f"http://127.0.0.1:{release.port}") as load:
+    with Load(url) as load:
         os.kill(switch.attrs["State"]["Pid"], signal.SIGKILL)
         answered = load.answers[release.id]
         load.until(lambda: load.answers[release.id] > answered + 50)

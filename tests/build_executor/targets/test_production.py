@@ -98,3 +98,12 @@ def test_users_meet_a_service_where_its_port_is_opened(
     login: Login, bind: IPv4Address | IPv6Address, url: str
 ) -> None:
     assert public_url(login, str(bind), 80, SHELL) == url
+
+
+def test_public_ports_that_nobody_but_the_host_meets_are_refused(key_file: Path) -> None:
+    bound = settings(key_file, "deploy@shop.example").model_copy(
+        update={"production_bind": IPv4Address("127.0.0.1")}
+    )
+
+    with pytest.raises(InvalidSettings, match=r"PRODUCTION_BIND 127\.0\.0\.1: users"):
+        open_targets("production", bound)
