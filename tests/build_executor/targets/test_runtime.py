@@ -40,6 +40,9 @@ def test_a_release_that_a_model_had_a_part_in_runs_in_the_sandbox(
     folder = tmp_path / "shop" / "releases" / "1.0.0-abc"
     folder.mkdir(parents=True)
     (folder / CONFINED).touch()
+    records = tmp_path / "shop" / "shared" / "data" / "records.sqlite"
+    records.parent.mkdir(parents=True)
+    records.touch()
 
     address = runtime.start("shop", "1.0.0-abc")
 
@@ -49,6 +52,7 @@ def test_a_release_that_a_model_had_a_part_in_runs_in_the_sandbox(
     assert program.argv.count("prlimit") == 1
     assert program.environment["PORT"] == address.rpartition(":")[2]
     assert runtime.address("shop", "1.0.0-abc") == address
+    assert records.stat().st_uid == records.parent.stat().st_uid
 
 
 def test_a_running_instance_keeps_its_port(runtime: ProcessRuntime) -> None:
