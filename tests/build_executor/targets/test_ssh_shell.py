@@ -60,6 +60,11 @@ def credentials(host: Host) -> Credentials:
 
 
 @pytest.fixture
+def server_credentials(server: FakeSshServer) -> Credentials:
+    return Credentials(key_file=server.key_file, known_hosts=server.known_hosts)
+
+
+@pytest.fixture
 def shell(host: Host, credentials: Credentials) -> Iterator[SshShell]:
     shell = SshShell(Login.parse(host.login), credentials)
     yield shell
@@ -331,12 +336,13 @@ def test_an_address_where_nobody_listens_ends_at_once(shell: SshShell) -> None:
 
 
 def test_a_socket_of_the_host_is_reached_by_one_of_ours_alone(
-    server: FakeSshServer, credentials: Credentials
+    server: FakeSshServer, server_credentials: Credentials
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="h") as folder, socket.socket(socket.AF_UNIX) as there:
         there.bind(f"{folder}/there")
         there.listen()
-        with closing_shell(server, credentials) as shell:
+        there.settimeout(BOUND_SECONDS)
+        with closing_shell(server, server_credentials) as shell:
             path = Path(shell.reach_socket(f"{folder}/there"))
             assert path.parent.stat().st_mode & 0o777 == 0o700
             with socket.socket(socket.AF_UNIX) as here:
@@ -349,11 +355,11 @@ def test_a_socket_of_the_host_is_reached_by_one_of_ours_alone(
 
 
 def test_what_is_held_is_told_that_we_live_and_answers_line_by_line(
-    server: FakeSshServer, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+    server: FakeSshServer, server_credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ssh_shell, "_BEAT_SECONDS", 0.01)
     with (
-        closing_shell(server, credentials) as shell,
+        closing_shell(server, server_credentials) as shell,
         shell.hold(("cat",), stdin=b"first\n") as held,
     ):
         held.write(b"second\nthird\n")
@@ -366,9 +372,9 @@ def test_what_is_held_is_told_that_we_live_and_answers_line_by_line(
 
 
 def test_a_connection_that_was_lost_in_between_is_replaced(
-    server: FakeSshServer, credentials: Credentials
+    server: FakeSshServer, server_credentials: Credentials
 ) -> None:
-    with closing_shell(server, credentials) as shell:
+    with closing_shell(server, server_credentials) as shell:
         shell.run(("true",), timeout=5)
         server.lose()
 
@@ -376,26 +382,26 @@ def test_a_connection_that_was_lost_in_between_is_replaced(
 
 
 def test_a_connection_that_is_lost_during_a_command_is_no_success(
-    server: FakeSshServer, credentials: Credentials
+    server: FakeSshServer, server_credentials: Credentials
 ) -> None:
-    with closing_shell(server, credentials) as shell, failing("was lost during `cat`"):
+    with closing_shell(server, server_credentials) as shell, failing("was lost during `cat`"):
         threading.Timer(0.2, server.lose).start()
         shell.run(("cat",), stdin=(Endless(),), timeout=5)
 
 
 def test_a_host_that_opens_no_session_is_named(
-    server: FakeSshServer, credentials: Credentials
+    server: FakeSshServer, server_credentials: Credentials
 ) -> None:
     server.opens_sessions = False
 
-    with closing_shell(server, credentials) as shell, failing("sshd opens no session"):
+    with closing_shell(server, server_credentials) as shell, failing("sshd opens no session"):
         shell.run(("true",), timeout=5)
 
 
 def test_who_goes_back_does_not_wait_for_a_dead_host_again_and_again(
-    server: FakeSshServer, credentials: Credentials
+    server: FakeSshServer, server_credentials: Credentials
 ) -> None:
-    with closing_shell(server, credentials) as shell:
+    with closing_shell(server, server_credentials) as shell:
         shell.run(("true",), timeout=5)
         server.__exit__()
         for _ in range(2):
@@ -404,10 +410,10 @@ def test_who_goes_back_does_not_wait_for_a_dead_host_again_and_again(
 
 
 def test_a_host_that_says_nothing_is_given_up(
-    server: FakeSshServer, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+    server: FakeSshServer, server_credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ssh_shell, "_SILENCE_SECONDS", 0.1)
-    with closing_shell(server, credentials) as shell:
+    with closing_shell(server, server_credentials) as shell:
         with failing("was lost during `60`"):
             shell.run(("sleep", "60"), timeout=100)
         with shell.hold(("sleep", "60"), stdin=b"") as held:
@@ -415,18 +421,18 @@ def test_a_host_that_says_nothing_is_given_up(
 
 
 def test_a_host_that_never_ends_is_given_up(
-    server: FakeSshServer, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+    server: FakeSshServer, server_credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ssh_shell, "_MARGIN_SECONDS", -10.0)
-    with closing_shell(server, credentials) as shell, failing("it does not end"):
+    with closing_shell(server, server_credentials) as shell, failing("it does not end"):
         shell.run(("sh", "-c", "while echo x; do sleep 0.01; done"), timeout=5)
 
 
 def test_of_much_that_is_said_the_end_is_kept(
-    server: FakeSshServer, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+    server: FakeSshServer, server_credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ssh_shell, "_OUTPUT_LIMIT", 1000)
-    with closing_shell(server, credentials) as shell:
+    with closing_shell(server, server_credentials) as shell:
         said = shell.run(("seq", "100000"), timeout=5).output
 
     assert said.endswith("99999\n100000\n")
