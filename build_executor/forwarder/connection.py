@@ -17,7 +17,8 @@ from build_executor.forwarder.tallies import Tallies
 from build_executor.forwarder.ways import Way
 
 RETRY_SECONDS = 0.05
-_CONNECT_SECONDS = 1.0  # a listener whose queue is full says neither yes nor no
+# A listener whose queue is full says neither yes nor no, nor does the address of a dead container.
+_CONNECT_SECONDS = 0.2
 _IDLE_SECONDS = 1.0
 _REFUSAL_SECONDS = 1.0
 _FAILURES = (b"HTTP/1.1 5", b"HTTP/1.0 5")

@@ -1,7 +1,6 @@
 """Instances of releases as containers with as few rights as a service needs."""
 
 import contextlib
-import random
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
@@ -22,16 +21,14 @@ from build_executor.targets.docker_images import (
     ReleaseImages,
     plain_name,
 )
+from build_executor.targets.docker_network import ADDRESS, free_addresses, our_network
 from build_executor.targets.store import Store
 
 Lend = Callable[[PurePath], str]
 """Lets containers write in a folder of the host: the user (uid:gid) that they must run as."""
 
-_PORT = "build-executor.port"
-# Above the private ports of supervised processes, below what the kernel gives to connections.
-_PORTS = range(30_000, 32_768)
-_TAKEN = ("port is already allocated", "address already in use")
-_TRIES = 20
+_PORT = "build-executor.port"  # of a time when ports were published
+_TAKEN = "address already in use"
 _LOG_LINES = 25
 _MEGABYTE = 1024 * 1024
 
@@ -100,21 +97,19 @@ class DockerRuntime:
             "environment": {"PORT": str(INNER_PORT), "RELEASE_ID": release_id, **_FOLDERS},
             "volumes": {str(data): {"bind": _FOLDERS["DATA_DIR"], "mode": "rw"}},
         }
-        for port in self._free_ports(client):
-            labels = {**identity, _PORT: str(port)}
-            publish = {f"{INNER_PORT}/tcp": ("127.0.0.1", port)}
+        network = our_network(client)
+        for address in free_addresses(client, network):
+            endpoint = client.api.create_endpoint_config(ipv4_address=address)
             container = client.containers.create(
-                **options, labels=labels, ports=publish, **hardened()
+                **options,
+                labels={**identity, ADDRESS: address},
+                network=network.name,
+                networking_config={network.name: endpoint},
+                **hardened(),
             )
             if _started(container):
-                return f"127.0.0.1:{port}"
-        raise DeploymentFailed(f"no free port in {_PORTS.start}-{_PORTS.stop - 1}")
-
-    def _free_ports(self, client: DockerClient) -> list[int]:
-        """Some that no container of ours has, not even one that is about to come back."""
-        known = client.api.containers(all=True, filters={"label": _PORT})
-        taken = {int(container["Labels"][_PORT]) for container in known}
-        return [port for port in random.sample(_PORTS, _TRIES) if port not in taken]
+                return f"{address}:{INNER_PORT}"
+        raise DeploymentFailed(f"no free address in the Docker network `{network.name}`")
 
     def _name(self, service: str, release_id: str) -> str:
         return f"build-executor-{self._images.scope}-{plain_name(service, release_id)}"
@@ -158,12 +153,12 @@ def _find(client: DockerClient, name: str) -> Container | None:
 
 
 def _started(container: Container) -> bool:
-    """False if somebody else has its port; it is removed then, as after every other failure."""
+    """False if somebody else has its address; it is removed then, as after every other failure."""
     try:
         container.start()
     except APIError as error:
         _remove(container)
-        if not any(words in str(error.explanation) for words in _TAKEN):
+        if _TAKEN not in str(error.explanation).lower():
             raise
         return False
     return True
@@ -181,6 +176,8 @@ def _remove(container: Container) -> None:
 
 
 def _address(container: Container) -> str:
+    if ADDRESS in container.labels:
+        return f"{container.labels[ADDRESS]}:{INNER_PORT}"
     return f"127.0.0.1:{container.labels[_PORT]}"
 
 

@@ -1,7 +1,8 @@
 """A small Docker engine: the calls of its API that we use, on a unix socket, without a kernel.
 
 Images are their labels and what their releases were told to do; a running container answers
-`/health` on its published port. The target's conformance suite runs against it and the real one.
+`/health` at its own address, one of this machine's loopback. The target's conformance suite runs
+against it and the real one.
 """
 
 import contextlib
@@ -57,9 +58,9 @@ class Container:
         return labels
 
     @property
-    def port(self) -> int:
-        (bindings,) = self.config["HostConfig"]["PortBindings"].values()
-        return int(bindings[0]["HostPort"])
+    def address(self) -> str:
+        (endpoint,) = self.config["NetworkingConfig"]["EndpointsConfig"].values()
+        return str(endpoint["IPAMConfig"]["IPv4Address"])
 
 
 class FakeEngine:
@@ -69,6 +70,8 @@ class FakeEngine:
         self.address = f"unix://{path}"
         self.images = {BASE: Image(BASE, "base:1")}
         self.containers: dict[str, Container] = {}
+        self.networks: dict[str, dict[str, Any]] = {}
+        self.subnet = "127.77.0.0/16"
         self.refusals: dict[str, str] = {}
         self.calls, self.cut_at, self.cuts_after = 0, 0, False  # one call that gets no answer
         self.built: list[str] = []
@@ -134,6 +137,10 @@ class FakeEngine:
         yield "POST /containers/(.+)/wait", self._wait
         yield "GET /containers/(.+)/logs", self._logs
         yield "DELETE /containers/(.+)", self._remove
+        yield "POST /networks/create", self._create_network
+        yield "GET /networks", self._list_networks
+        yield "GET /networks/(.+)", self._inspect_network
+        yield "DELETE /networks/(.+)", self._remove_network
 
     # -- images
 
@@ -172,6 +179,27 @@ class FakeEngine:
             return 404, json.dumps({"message": f"No such image: {name}"}).encode()
         del self.images[image.id]
         return _json([])
+
+    # -- networks
+
+    def _create_network(self, _: dict[str, str], body: bytes) -> Answer:
+        config = json.loads(body)
+        if any(config["Name"] == network["Name"] for network in self.networks.values()):
+            return 409, b'{"message": "network with that name already exists"}'
+        pools = (config.get("IPAM") or {}).get("Config") or [{"Subnet": self.subnet}]
+        about = {"Id": _new_id(), "Name": config["Name"], "Labels": config.get("Labels") or {}}
+        self.networks[about["Id"]] = {**about, "IPAM": {"Config": pools}}
+        return 201, json.dumps({"Id": about["Id"], "Warning": ""}).encode()
+
+    def _list_networks(self, query: dict[str, str], _: bytes) -> Answer:
+        return _json([n for n in self.networks.values() if _matches(n["Labels"], query)])
+
+    def _inspect_network(self, network_id: str, *_: object) -> Answer:
+        return _json(self.networks[network_id])
+
+    def _remove_network(self, network_id: str, *_: object) -> Answer:
+        del self.networks[network_id]
+        return 204, b""
 
     # -- containers
 
@@ -227,7 +255,7 @@ class FakeEngine:
             try:
                 container.runs.enter_context(_serving(container))
             except OSError:
-                return 500, b'{"message": "driver failed: port is already allocated"}'
+                return 500, b'{"message": "Address already in use"}'
             container.status = "running"
         return 204, b""
 
@@ -304,7 +332,7 @@ def _serving(container: Container) -> Iterator[None]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", container.port), Health)
+    server = ThreadingHTTPServer((container.address, 8000), Health)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:

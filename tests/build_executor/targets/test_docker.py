@@ -184,12 +184,12 @@ def test_down_ends_the_containers_and_up_brings_them_back(
     release, target = releases.build("1.0.0").release, local_target(settings)
     try:
         url = live(target, release)
-        private = container_of(engine, release).labels["build-executor.port"]
+        private = container_of(engine, release).labels["build-executor.address"]
 
         local_supervisor_down(settings)
 
         assert release_at(url) is None
-        assert release_at(f"http://127.0.0.1:{private}") is None
+        assert release_at(f"http://{private}:8000") is None
         target.start(release.service, release.id)
         assert release_at(target.switch(release.service, release.id, release.port or 0))
     finally:
@@ -299,6 +299,22 @@ def test_a_release_that_cannot_start_says_why(contained: LocalTarget, releases: 
     assert "no such table" in contained.log(release.service, release.id)
 
 
+def test_users_wait_while_a_crashed_service_comes_back(
+    contained: LocalTarget, releases: Releases, engine: docker.DockerClient
+) -> None:
+    release = releases.build("1.0.0").release
+    url = live(contained, release)
+    address = contained.start(release.service, release.id)
+
+    with Load(url) as load:
+        os.kill(container_of(engine, release).attrs["State"]["Pid"], signal.SIGKILL)
+        answered = load.answers[release.id]
+        load.until(lambda: load.answers[release.id] > answered + 50)
+
+    assert len(load.failures) <= 6  # one a user: what was under way at that moment
+    assert release_at(address) == release.id
+
+
 # -- rights
 
 
@@ -333,7 +349,7 @@ def test_a_service_has_no_rights_to_lose(
     assert facts["NoNewPrivs"] == "1"
 
 
-def test_a_service_is_limited_and_published_to_this_machine_only(
+def test_a_service_is_limited_and_not_published(
     contained: LocalTarget, releases: Releases, engine: docker.DockerClient
 ) -> None:
     release = releases.build("1.0.0").release
@@ -344,5 +360,4 @@ def test_a_service_is_limited_and_published_to_this_machine_only(
     assert host["RestartPolicy"]["Name"] == "always"
     assert (host["PidsLimit"], host["Memory"] >> 20, host["NanoCpus"]) == (256, 512, 10**9)
     assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}
-    (binding,) = host["PortBindings"]["8000/tcp"]
-    assert binding["HostIp"] == "127.0.0.1"
+    assert not host["PortBindings"]

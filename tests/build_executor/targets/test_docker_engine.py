@@ -12,7 +12,8 @@ from build_executor.models import Release
 from build_executor.settings import Settings
 from build_executor.targets.docker_engine import DockerEngine
 from build_executor.targets.docker_images import ReleaseImages, plain_name
-from build_executor.targets.docker_target import ImageStore, lend_here
+from build_executor.targets.docker_runtime import DockerRuntime
+from build_executor.targets.docker_target import ImageStore, containers_here, lend_here
 from build_executor.targets.host import HostTarget, Patience
 from build_executor.targets.local import local_supervisor_down, local_target
 from build_executor.targets.probing import release_at
@@ -228,33 +229,76 @@ def test_a_container_that_was_removed_is_missed(target: HostTarget, release: Rel
     assert target.log(release.service, release.id) == ""
 
 
-def test_a_port_that_somebody_has_is_not_insisted_on(
+def test_an_address_that_somebody_has_is_not_insisted_on(
     target: HostTarget, engine: FakeEngine, release: Release
 ) -> None:
     target.install(release)
-    taken = iter(["port is already allocated"])
+    taken = iter(["once"])
 
     def let_go_after_one() -> None:
         if next(taken, None) is None:
             engine.refusals.clear()
 
     engine.before_start = let_go_after_one
-    engine.refusals["start"] = "port is already allocated"
+    engine.refusals["start"] = "Address already in use"
 
     assert target.start(release.service, release.id)
     assert len(engine.containers) == 1
 
 
-def test_an_engine_without_a_free_port_is_an_error(
+def test_a_network_without_a_free_address_is_an_error(
     target: HostTarget, engine: FakeEngine, release: Release
 ) -> None:
     target.install(release)
-    engine.refusals["start"] = "address already in use"
+    engine.refusals["start"] = "Address already in use"
 
-    with pytest.raises(DeploymentFailed, match="no free port in 30000"):
+    with pytest.raises(DeploymentFailed, match="no free address in the Docker network"):
         target.start(release.service, release.id)
 
     assert engine.containers == {}
+
+
+def test_an_address_of_a_container_that_may_come_back_is_not_given_away(
+    target: HostTarget, engine: FakeEngine, releases: Releases
+) -> None:
+    engine.subnet = "127.78.0.0/29"  # five containers
+    built = [releases.build(f"1.0.{number}").release for number in range(6)]
+    for release in built:
+        target.install(release)
+    for release in built[:5]:
+        target.start(release.service, release.id)
+
+    with pytest.raises(DeploymentFailed, match="no free address in the Docker network"):
+        target.start(built[5].service, built[5].id)
+
+
+def test_a_network_that_cannot_be_made_is_an_error(
+    target: HostTarget, engine: FakeEngine, release: Release
+) -> None:
+    target.install(release)
+    engine.refusals["POST /networks/create"] = "could not find an available subnet"
+
+    with pytest.raises(DeploymentFailed, match="refuses: could not find an available"):
+        target.start(release.service, release.id)
+
+
+def test_a_container_whose_port_was_published_by_an_earlier_version_is_found(
+    target: HostTarget, settings: Settings, engine: FakeEngine, release: Release
+) -> None:
+    target.install(release)
+    target.start(release.service, release.id)
+    labels = engine.container(release.id).labels
+    del labels["build-executor.address"]
+    labels["build-executor.port"] = "30123"
+    docker, store = (
+        DockerEngine(settings.docker_host),
+        ReleaseStore(settings.services, lock_seconds=1),
+    )
+    images = ReleaseImages(docker, containers_here(settings).scope, settings)
+
+    address = DockerRuntime(docker, images, store, lend_here).start(release.service, release.id)
+
+    assert address == "127.0.0.1:30123"
 
 
 def test_a_container_that_the_engine_refuses_to_start_leaves_nothing(
@@ -309,7 +353,7 @@ def test_down_ends_every_container_of_ours_and_no_other(
     local_supervisor_down(settings)
 
     (left,) = engine.containers.values()
-    assert release_at(f"http://127.0.0.1:{left.port}") == release.id
+    assert release_at(f"http://{left.address}:8000") == release.id
 
 
 def test_containers_run_as_we_do(tmp_path: Path) -> None:
