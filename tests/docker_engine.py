@@ -78,9 +78,26 @@ def _dockerd(folder: Path, bridge: tuple[str, ...]) -> Iterator[str]:
                 raise RuntimeError(message)
             time.sleep(_POLL_SECONDS)
         yield address
+        _remove_networks(address)
     finally:
         command.stop(process, grace=30)
+        _unmount_below(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_networks(address: str) -> None:
+    """Their bridges would outlive the engine."""
+    from build_executor.targets.docker_engine import DockerEngine  # noqa: PLC0415 - slow
+
+    with DockerEngine(address).client() as client:
+        client.networks.prune()
+
+
+def _unmount_below(folder: Path) -> None:
+    """A killed engine leaves mounts behind, and what is mounted cannot be removed."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):
+        command.run(["umount", mount], timeout=30)
 
 
 def remove_containers(settings: Settings, root: PurePath) -> None:
@@ -105,7 +122,7 @@ def remove_images(settings: Settings, root: PurePath) -> None:
 
 
 def _answers(address: str) -> bool:
-    from build_executor.targets.docker_engine import DockerEngine  # noqa: PLC0415 - see above
+    from build_executor.targets.docker_engine import DockerEngine  # noqa: PLC0415 - see below
 
     try:
         with DockerEngine(address).client() as client:

@@ -109,7 +109,7 @@ def new() -> Iterator[WebService]:
 def route(old: WebService) -> Route:
     """A service of each test's own, which goes to `old`."""
     return Route(
-        service=f"shop-{next(_numbers)}",
+        service=f"routed-{next(_numbers)}",  # the Caddy is shared with the releases of other tests
         port=free_port(),
         upstream=old.address,
         release="old",
