@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import stat
 from pathlib import Path
 
@@ -20,6 +21,30 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_path(path: Path) -> None:
+    """Remove a file, a folder with all that is in it, or a link; nothing if it is gone already."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_at_once(folder: Path) -> None:
+    """Remove a folder, in one step as far as others can see: they find all of it, or nothing."""
+    doomed = folder.with_name(f".{folder.name.lstrip('.')}.{secrets.token_hex(4)}")
+    shutil.rmtree(folder.rename(doomed))
+
+
+def switch_link(link: Path, target: Path | None) -> None:
+    """Point a symlink at `target` by rename; None takes it away."""
+    if target is None:
+        link.unlink(missing_ok=True)
+        return
+    new = link.with_name(f".{link.name}.{secrets.token_hex(4)}")
+    new.symlink_to(target)
+    new.replace(link)
 
 
 def read_untrusted(path: Path, limit: int) -> bytes | None:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from build_executor.files import remove_path
 from build_executor.models import Finding, Workspace
 from build_executor.workspace import source_files
 
@@ -40,7 +41,7 @@ def _put_back(workspace: Workspace) -> Iterator[Finding]:
         target = workspace.source / name
         if name in _FREE or name.startswith(_FREE_FOLDER) or _is_same(target, path):
             continue
-        _remove(target)
+        remove_path(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
         yield _finding("changed", name, "follows from the contract and was put back")
@@ -51,7 +52,7 @@ def _take_away(workspace: Workspace) -> Iterator[Finding]:
         name = path.relative_to(workspace.source).as_posix()
         is_free = name in _FREE or name.startswith(_FREE_FOLDER)
         if not is_free and not (_folder(workspace) / name).is_file():
-            _remove(path)
+            remove_path(path)
             yield _finding("added", name, "is not part of the service and was taken away")
 
 
@@ -61,13 +62,6 @@ def _finding(rule: str, name: str, message: str) -> Finding:
 
 def _is_same(one: Path, other: Path) -> bool:
     return one.is_file() and not one.is_symlink() and one.read_bytes() == other.read_bytes()
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _folder(workspace: Workspace) -> Path:

@@ -8,7 +8,6 @@ tests, a running copy) belong to the phases that follow.
 import ast
 import json
 import re
-import shutil
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -16,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from build_executor import command
 from build_executor.errors import CommandFailed, GenerationFailed
 from build_executor.events import report_progress
-from build_executor.files import write_atomically
+from build_executor.files import remove_path, write_atomically
 from build_executor.generators.protocol import Attempt, Generator
 from build_executor.models import Finding, Workspace
 from build_executor.phases import Phase
@@ -150,11 +149,7 @@ def _refuse_missing(files: Mapping[str, str]) -> None:
 def _clear(source: Path, names: Iterable[str]) -> None:
     """Forget what an earlier attempt wrote, so that the result does not depend on it."""
     for name in names:
-        path = source / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        remove_path(source / name)
 
 
 def _write(source: Path, files: Mapping[str, str]) -> None:

@@ -6,7 +6,6 @@ answer may need anything, so nothing is removed that it could.
 """
 
 import logging
-import secrets
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from pathlib import Path
 from build_executor import ownership
 from build_executor.artifacts import BUILD_RECORD, ArtifactStore
 from build_executor.errors import DeploymentFailed
+from build_executor.files import remove_at_once
 from build_executor.models import BuildRecord, Value
 from build_executor.settings import Settings
 from build_executor.targets.state import InstalledRelease
@@ -106,9 +106,7 @@ def _prune_caches(settings: Settings, now: datetime) -> Iterator[str]:
     entries = [path for path in settings.cache.glob("*/*") if path.parent != uv]
     for entry in sorted([*entries, *settings.cache.glob("uv")]):
         if entry.is_dir() and _age(entry, now) > timedelta(days=settings.keep_days):
-            # A build that looks for it meanwhile finds all of it, or nothing.
-            doomed = entry.with_name(f".{entry.name.lstrip('.')}.{secrets.token_hex(4)}")
-            shutil.rmtree(entry.rename(doomed))
+            remove_at_once(entry)  # a build may look for it meanwhile
             yield entry.relative_to(settings.cache).as_posix()
 
 

@@ -8,13 +8,12 @@ is old: a deployer that lost its connection, and its lock with it, changes nothi
 import contextlib
 import fcntl
 import json
-import secrets
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from build_executor.files import write_atomically
+from build_executor.files import switch_link, write_atomically
 from build_executor.on_host.places import Locked, Places, Refused
 
 _POLL_SECONDS = 0.05
@@ -130,13 +129,6 @@ def _fence(state: State | None) -> int:
 
 def _write(places: Places, service: str, state: State) -> None:
     write_atomically(places.state(service), json.dumps(state, indent=2).encode())
-    _point(places.service(service) / "current", state.get("live"))
-
-
-def _point(current: Path, live: str | None) -> None:
-    if live is None:
-        current.unlink(missing_ok=True)
-        return
-    link = current.with_name(f".current.{secrets.token_hex(4)}")
-    link.symlink_to(Path("releases") / live)
-    link.replace(current)
+    live = state.get("live")
+    current = places.service(service) / "current"
+    switch_link(current, None if live is None else Path("releases") / live)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from build_executor.files import remove_at_once, remove_path
 from build_executor.on_host.ledger import changing
 from build_executor.on_host.places import Places, Refused
 from build_executor.plain_files import NotPlain, unpack
@@ -78,9 +79,7 @@ def remove(places: Places, service: str, release: str, fence: int) -> None:
     folder = places.release(service, release)
     with changing(places, service, fence):
         if folder.exists():
-            doomed = folder.with_name(f".{release}.{secrets.token_hex(4)}")
-            folder.rename(doomed)
-            _remove(doomed)
+            remove_at_once(folder)
     _prune_packages(places)
 
 
@@ -88,7 +87,7 @@ def _tidy(places: Places, service: str, fence: int) -> None:
     """Remove what killed installers of this service left."""
     with changing(places, service, fence):
         for remnant in places.releases(service).glob(".*"):
-            _remove(remnant)
+            remove_path(remnant)
 
 
 def _received(folder: Path, digest: str, size: int, stream: IO[bytes]) -> Path:
@@ -140,10 +139,3 @@ def _prune_packages(places: Places) -> None:
         is_old = time.time() - folder.stat().st_mtime > _UNUSED_SECONDS
         if folder.resolve() not in used and is_old:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -28,7 +28,7 @@ from build_executor.spec.python_models import PythonModel, read_models
 from build_executor.spec.refusals import Refusal, refuse_unbuildable
 from build_executor.spec.resources import to_resource
 from build_executor.spec.routes import UDC_PATHS
-from build_executor.spec.shapes import object_of
+from build_executor.spec.shapes import object_of, references_in
 from build_executor.spec.situation import Classified, Situation
 from build_executor.spec.sql_tables import read_tables
 from build_executor.spec.workbench import Workbench
@@ -266,19 +266,6 @@ def _lent(bench: Workbench, known: dict[str, Shape]) -> Iterator[tuple[str, Shap
         shape = object_of(model.fields, model.required)
         wanted.extend(references_in(shape))
         yield name, _dict(_resolve(shape, {*known, *bench.models}))
-
-
-def references_in(shape: JsonValue) -> Iterator[str]:
-    """The names of the components that a shape refers to."""
-    if isinstance(shape, dict):
-        reference = shape.get("$ref")
-        if isinstance(reference, str):
-            yield reference.rsplit("/", 1)[-1]
-        for value in shape.values():
-            yield from references_in(value)
-    elif isinstance(shape, list):
-        for value in shape:
-            yield from references_in(value)
 
 
 def _dict(value: JsonValue) -> Shape:

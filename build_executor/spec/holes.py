@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from build_executor.spec.contract import Contract, Effect, Note, Operation, Reference, Shape
 from build_executor.spec.openapi_form import to_openapi
 from build_executor.spec.places import segments
-from build_executor.spec.shapes import is_type, object_of, properties, resolved
+from build_executor.spec.shapes import is_type, object_of, properties, references_in, resolved
 
 WRITTEN = "written"
 _CODE = re.compile(r"\b(4\d\d)\b")
@@ -67,12 +67,12 @@ def settle(
 def demand_digest(operation: Operation, contract: Contract) -> str:
     """SHA-256 of all that the contract demands of one operation, wherever the SPEC says it."""
     demand = operation.model_dump(mode="json", exclude={"spec_line", "summary", "rule"})
-    names = set(_references(demand))
+    names = set(references_in(demand))
     used: dict[str, JsonValue] = {}
     while names - set(used):
         name = min(names - set(used))
         used[name] = contract.components.get(name, {})
-        names.update(_references(used[name]))
+        names.update(references_in(used[name]))
     canonical = json.dumps([demand, used], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -156,15 +156,3 @@ def _references_in_body(operation: Operation, contract: Contract) -> Iterator[Re
     for resource in contract.resources:
         if resource.creatable and resource.id_field in members and resource.id_field != "id":
             yield Reference(field=resource.id_field, resource=resource.name)
-
-
-def _references(value: JsonValue) -> Iterator[str]:
-    if isinstance(value, dict):
-        reference = value.get("$ref")
-        if isinstance(reference, str):
-            yield reference.rsplit("/", 1)[-1]
-        for inner in value.values():
-            yield from _references(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _references(inner)

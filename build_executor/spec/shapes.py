@@ -1,7 +1,7 @@
 """Shapes (JSON Schema) inferred from examples, and combined."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 from pydantic import JsonValue
@@ -188,6 +188,19 @@ def resolved(shape: Shape, components: Mapping[str, Shape]) -> Shape:
     """The component that a shape refers to; the shape itself if it refers to none."""
     name = str(shape.get("$ref", "")).rsplit("/", 1)[-1]
     return components.get(name, shape)
+
+
+def references_in(shape: JsonValue) -> Iterator[str]:
+    """The names of the components that a shape refers to."""
+    if isinstance(shape, dict):
+        reference = shape.get("$ref")
+        if isinstance(reference, str):
+            yield reference.rsplit("/", 1)[-1]
+        for value in shape.values():
+            yield from references_in(value)
+    elif isinstance(shape, list):
+        for value in shape:
+            yield from references_in(value)
 
 
 def is_instant_name(name: str) -> bool:

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from build_executor.archives import extract
 from build_executor.errors import DeployLocked, DeploymentFailed, UnsafeArchive
-from build_executor.files import write_atomically
+from build_executor.files import remove_at_once, switch_link, write_atomically
 from build_executor.models import Release
 from build_executor.targets.state import ServiceState
 
@@ -88,13 +88,8 @@ class ReleaseStore:
     def write(self, state: ServiceState) -> None:
         """Keep the state and point `current` at what is live."""
         write_atomically(self._state_file(state.service), state.model_dump_json(indent=2).encode())
-        current = self._folder(state.service) / "current"
-        if state.live is None:
-            current.unlink(missing_ok=True)
-            return
-        link = current.with_name(f".current.{secrets.token_hex(4)}")
-        link.symlink_to(Path("releases") / state.live)
-        link.replace(current)
+        target = None if state.live is None else Path("releases") / state.live
+        switch_link(self._folder(state.service) / "current", target)
 
     @contextlib.contextmanager
     def locked(self, service: str, build_id: str) -> Iterator[FileLedger]:
@@ -148,9 +143,7 @@ class ReleaseStore:
         """Remove the release's files, in one step as far as others can see."""
         folder = self.folder(service, release_id)
         if folder.exists():
-            doomed = folder.with_name(f".{release_id}.{secrets.token_hex(4)}")
-            folder.rename(doomed)
-            shutil.rmtree(doomed)
+            remove_at_once(folder)
 
     def _folder(self, service: str) -> Path:
         if not _SERVICE.fullmatch(service):
