@@ -1,7 +1,6 @@
 """A Docker engine for tests: one that is reachable, or one of our own for as long as it takes."""
 
 import contextlib
-import hashlib
 import os
 import random
 import shutil
@@ -104,16 +103,18 @@ def remove_containers(settings: Settings, root: PurePath) -> None:
     """End and remove all containers of the services below `root`, and their switch."""
     from build_executor.targets.docker_engine import DockerEngine  # noqa: PLC0415
     from build_executor.targets.docker_runtime import end_all  # noqa: PLC0415
+    from build_executor.targets.docker_target import scope_of  # noqa: PLC0415
 
-    end_all(DockerEngine(settings.docker_host), hashlib.sha256(str(root).encode()).hexdigest()[:12])
+    end_all(DockerEngine(settings.docker_host), scope_of(root))
 
 
 def remove_images(settings: Settings, root: PurePath) -> None:
     """Remove what containers of the services below `root` were made from."""
     from build_executor.targets import docker_images  # noqa: PLC0415 - slow: not for all tests
     from build_executor.targets.docker_engine import DockerEngine  # noqa: PLC0415
+    from build_executor.targets.docker_target import scope_of  # noqa: PLC0415
 
-    scope = hashlib.sha256(str(root).encode()).hexdigest()[:12]
+    scope = scope_of(root)
     engine = DockerEngine(settings.docker_host)
     with engine.client() as client:
         for image in client.images.list(filters={"label": f"build-executor.scope={scope}"}):

@@ -11,14 +11,14 @@ from pathlib import PurePath
 from typing import Any
 
 from docker import DockerClient
-from docker.errors import APIError, NotFound
+from docker.errors import APIError
 from docker.models.containers import Container
 
 from build_executor.errors import DeploymentFailed
 from build_executor.settings import Settings
 from build_executor.targets.docker_engine import DockerEngine
 from build_executor.targets.docker_images import SCOPE
-from build_executor.targets.docker_runtime import hardened
+from build_executor.targets.docker_runtime import find_container, hardened
 from build_executor.targets.docker_target import Containers
 from build_executor.targets.host import Parts
 from build_executor.targets.remote_host import RemoteHost
@@ -84,7 +84,7 @@ class ContainerSwitchProcess:
         words = [str(self._host.tools), *self._argv()]
         version = sha256(json.dumps(words).encode()).hexdigest()[:12]
         with self._containers.engine.client() as client:
-            found = {name: _find(client, self._prefix + name) for name in _NAMES}
+            found = {name: find_container(client, self._prefix + name) for name in _NAMES}
             if not any(found.values()) and self.exists() and self._answers():
                 return
             for name, container in found.items():
@@ -141,13 +141,6 @@ class ContainerSwitchProcess:
     @property
     def _prefix(self) -> str:
         return f"build-executor-{self._containers.scope}-"
-
-
-def _find(client: DockerClient, name: str) -> Container | None:
-    try:
-        return client.containers.get(name)
-    except NotFound:
-        return None
 
 
 class _Knock:

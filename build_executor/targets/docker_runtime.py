@@ -46,7 +46,7 @@ class DockerRuntime:
         """Start the instance, or leave it as it is if it runs."""
         name = self._name(service, release_id)
         with self._engine.client() as client:
-            container = _find(client, name)
+            container = find_container(client, name)
             if container is not None and container.status == "running":
                 self._restarts[name] = container.attrs["RestartCount"]
                 return _address(container)
@@ -58,14 +58,14 @@ class DockerRuntime:
     def address(self, service: str, release_id: str) -> str | None:
         """Where the instance listens; None if it is not kept running."""
         with self._engine.client() as client:
-            container = _find(client, self._name(service, release_id))
+            container = find_container(client, self._name(service, release_id))
             return None if container is None else _address(container)
 
     def complaint(self, service: str, release_id: str) -> str | None:
         """How its container ended, also if it was started again since, with its last words."""
         name = self._name(service, release_id)
         with self._engine.client() as client:
-            container = _find(client, name)
+            container = find_container(client, name)
             if container is None:
                 return "its container is gone"
             restarts = container.attrs["RestartCount"]
@@ -77,13 +77,13 @@ class DockerRuntime:
     def log(self, service: str, release_id: str) -> str:
         """The last lines that its container printed."""
         with self._engine.client() as client:
-            container = _find(client, self._name(service, release_id))
+            container = find_container(client, self._name(service, release_id))
             return "" if container is None else _last_words(container)
 
     def stop(self, service: str, release_id: str) -> None:
         """End the instance for good."""
         with self._engine.client() as client:
-            container = _find(client, self._name(service, release_id))
+            container = find_container(client, self._name(service, release_id))
             if container is not None:
                 _end(container)
 
@@ -145,7 +145,8 @@ def end_all(engine: DockerEngine, scope: str) -> None:
             _end(container)
 
 
-def _find(client: DockerClient, name: str) -> Container | None:
+def find_container(client: DockerClient, name: str) -> Container | None:
+    """The container of this name, in whatever state; None if there is none."""
     try:
         return client.containers.get(name)
     except NotFound:

@@ -94,6 +94,11 @@ class ContainersOrProcesses:
         return self._containers if has_image else self._processes
 
 
+def scope_of(root: PurePath) -> str:
+    """What tells the containers and images of the services below `root` from others."""
+    return sha256(str(root).encode()).hexdigest()[:12]
+
+
 class Containers:
     """The containers of one host; `root` is where its services are, which tells them from others.
 
@@ -104,7 +109,7 @@ class Containers:
         self, engine: DockerEngine, root: PurePath, settings: Settings, lend: Lend
     ) -> None:
         self.engine, self.lend = engine, lend
-        self.scope = sha256(str(root).encode()).hexdigest()[:12]
+        self.scope = scope_of(root)
         self._images = ReleaseImages(engine, self.scope, settings)
 
     def contain(self, parts: Parts) -> Parts:
