@@ -23,6 +23,8 @@ _WEAK = {
     "macs": ["hmac-md5", "hmac-md5-96", "hmac-sha1", "hmac-sha1-96"],
 }
 _LOG = "build_executor.paramiko"
+# What paramiko raises when a connection has ended; EOFError also where it only sends.
+LOST = (OSError, EOFError, paramiko.SSHException)
 
 
 class Credentials(Value):
@@ -55,7 +57,7 @@ def connect(login: Login, credentials: Credentials) -> paramiko.SSHClient:
         raise DeploymentFailed(f"{login}: SSH_KNOWN_HOSTS cannot be read: {error}") from error
     try:
         _enter(client, login, key)
-    except (OSError, EOFError, paramiko.SSHException, _UnknownHostKey) as error:
+    except (*LOST, _UnknownHostKey) as error:
         client.close()
         raise DeploymentFailed(f"{login}: {_meaning(error, login)}") from error
     return client

@@ -12,6 +12,7 @@ from pathlib import Path
 import paramiko
 
 from build_executor.errors import BuildExecutorError
+from build_executor.targets.ssh_connection import LOST
 
 _CHUNK = 64 * 1024
 _BACKLOG = 64
@@ -78,7 +79,7 @@ class Tunnels:
                 channel = self._open(address)
             except (BuildExecutorError, OSError):
                 return  # nobody listens there, or the host is lost: the client sees it end
-            with contextlib.closing(channel), contextlib.suppress(OSError, EOFError, ValueError):
+            with contextlib.suppress(*LOST, ValueError), contextlib.closing(channel):
                 _exchange(local, channel)
 
 

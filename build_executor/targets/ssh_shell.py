@@ -13,7 +13,7 @@ import paramiko
 
 from build_executor.errors import DeploymentFailed
 from build_executor.targets.shell import Login, Said
-from build_executor.targets.ssh_connection import Credentials, connect, transport_of
+from build_executor.targets.ssh_connection import LOST, Credentials, connect, transport_of
 from build_executor.targets.ssh_forward import Tunnels
 
 _CHUNK = 64 * 1024  # paramiko copies what is left of a buffer at each packet
@@ -56,7 +56,7 @@ class SshShell:
     ) -> Said:
         """Run a command to its end; see `Shell`."""
         deadline = time.monotonic() + timeout + _KILL_SECONDS + _MARGIN_SECONDS
-        with self._losses_named(argv), contextlib.closing(self._link.open_session()) as channel:
+        with self._losses_named(argv), _closed_at_the_end(self._link.open_session()) as channel:
             channel.settimeout(_SILENCE_SECONDS)
             channel.exec_command(_wrapped(argv, timeout))
             _feed(channel, stdin)
@@ -66,7 +66,7 @@ class SshShell:
     @contextlib.contextmanager
     def hold(self, argv: tuple[str, ...], *, stdin: bytes) -> Iterator["HeldCommand"]:
         """Run a command for as long as the context lasts; see `Shell`."""
-        with contextlib.closing(self._link.open_session()) as channel:
+        with _closed_at_the_end(self._link.open_session()) as channel:
             with self._losses_named(argv):
                 channel.settimeout(_SILENCE_SECONDS)
                 channel.exec_command(f"exec {shlex.join(argv)}")
@@ -89,7 +89,7 @@ class SshShell:
     def _losses_named(self, argv: tuple[str, ...]) -> Iterator[None]:
         try:
             yield
-        except (OSError, EOFError, paramiko.SSHException) as error:
+        except LOST as error:
             self._link.close()  # a host that hangs is not waited for again and again
             raise self._lost(argv, str(error)) from error
 
@@ -122,7 +122,7 @@ class _Link:
         """A channel for a command."""
         try:
             channel = self._transport().open_session(timeout=_MARGIN_SECONDS)
-        except (OSError, EOFError, paramiko.SSHException):
+        except LOST:
             self.close()  # it died without a word; nothing was run yet
             channel = self._second_try()
         channel.set_combine_stderr(True)
@@ -158,7 +158,7 @@ class _Link:
     def _second_try(self) -> paramiko.Channel:
         try:
             return self._transport().open_session(timeout=_MARGIN_SECONDS)
-        except (OSError, EOFError, paramiko.SSHException) as error:
+        except LOST as error:
             raise DeploymentFailed(f"{self._login}: sshd opens no session: {error}") from error
 
     def _transport(self) -> paramiko.Transport:
@@ -193,7 +193,7 @@ class HeldCommand:
 
     def write(self, text: bytes) -> None:
         """Send this to it; see `Held`."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*LOST):
             self._channel.sendall(text)
 
     def line(self, seconds: float) -> str:
@@ -225,15 +225,24 @@ class HeldCommand:
         self._released.set()
         self._thread.join()
         self._channel.settimeout(_RELEASE_SECONDS)
-        with contextlib.suppress(OSError, EOFError):
+        with contextlib.suppress(*LOST):
             self._channel.shutdown_write()
             while self._channel.recv(_CHUNK):
                 pass
 
     def _beat(self) -> None:
-        with contextlib.suppress(OSError):  # it has ended: `is_alive` says so
+        with contextlib.suppress(*LOST):  # it has ended: `is_alive` says so
             while not self._released.wait(_BEAT_SECONDS):
                 self._channel.sendall(b"\n")
+
+
+@contextlib.contextmanager
+def _closed_at_the_end(channel: paramiko.Channel) -> Iterator[paramiko.Channel]:
+    try:
+        yield channel
+    finally:
+        with contextlib.suppress(*LOST):  # a connection that was lost closes nothing any more
+            channel.close()
 
 
 def _is_active(client: paramiko.SSHClient) -> bool:

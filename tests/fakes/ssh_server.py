@@ -19,6 +19,7 @@ from paramiko.common import (
 )
 
 from build_executor import command
+from build_executor.targets.ssh_connection import LOST
 
 _CHUNK = 64 * 1024
 _POLL_SECONDS = 0.005
@@ -64,7 +65,7 @@ class FakeSshServer:
                 transport.add_server_key(self._host_key)
                 self.transports.append(transport)
                 session = _Session(self, transport)
-                with contextlib.suppress(EOFError, paramiko.SSHException):
+                with contextlib.suppress(*LOST):
                     transport.start_server(event=threading.Event(), server=session)
 
 
@@ -115,10 +116,10 @@ class _Session(paramiko.ServerInterface):
 
 
 def _copy(connection: socket.socket, channel: paramiko.Channel) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(*LOST):
         while data := connection.recv(_CHUNK):
             channel.sendall(data)
-    channel.close()
+        channel.close()
 
 
 def _run(channel: paramiko.Channel, text: str) -> None:
@@ -130,15 +131,15 @@ def _run(channel: paramiko.Channel, text: str) -> None:
         process = command.start(["sh", "-c", script, "sh", str(fifo), text], log=log)
         feeder = threading.Thread(target=_feed, args=(channel, fifo), daemon=True)
         feeder.start()
-        with log.open("rb") as output, contextlib.suppress(OSError):
+        with log.open("rb") as output, contextlib.suppress(*LOST):
             while process.poll() is None and not channel.closed:
                 channel.sendall(output.read())
                 time.sleep(_POLL_SECONDS)
             channel.sendall(output.read())
         command.stop(process, grace=1)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*LOST):
             channel.send_exit_status(abs(process.returncode))
-        channel.close()
+            channel.close()
         feeder.join()
 
 

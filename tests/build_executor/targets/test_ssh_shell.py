@@ -389,6 +389,42 @@ def test_a_connection_that_is_lost_during_a_command_is_no_success(
         shell.run(("cat",), stdin=(Endless(),), timeout=5)
 
 
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
+    """Our ends of the connections that are opened from now on."""
+    opened: list[socket.socket] = []
+    connect = socket.create_connection
+
+    def open_and_remember(address: tuple[str, int], timeout: float) -> socket.socket:
+        opened.append(connect(address, timeout))
+        return opened[-1]
+
+    monkeypatch.setattr(socket, "create_connection", open_and_remember)
+    return opened
+
+
+def test_a_connection_that_is_lost_while_something_is_held_ends_what_is_held_and_no_more(
+    server: FakeSshServer, server_credentials: Credentials, connections: list[socket.socket]
+) -> None:
+    with (
+        closing_shell(server, server_credentials) as shell,
+        shell.hold(("cat",), stdin=b"first\n") as held,
+    ):
+        assert held.line(5) == "first\n"
+        connections[0].shutdown(socket.SHUT_WR)
+        held.write(b"second\n")
+
+        assert held.line(5) == ""
+        assert not held.is_alive()
+
+
+def test_a_channel_whose_connection_is_lost_is_closed_without_a_word(
+    server: FakeSshServer, server_credentials: Credentials, connections: list[socket.socket]
+) -> None:
+    with closing_shell(server, server_credentials) as shell, shell.hold(("cat",), stdin=b""):
+        connections[0].shutdown(socket.SHUT_WR)
+
+
 def test_a_host_that_opens_no_session_is_named(
     server: FakeSshServer, server_credentials: Credentials
 ) -> None:
