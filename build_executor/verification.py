@@ -28,6 +28,7 @@ from build_executor.http_client import HttpClient
 from build_executor.mesh.verifier import MeshVerifier, Verdict
 from build_executor.models import Check, Finding, Release, VerifiedRelease
 from build_executor.phases import Phase
+from build_executor.ports import NoPort, private_port
 from build_executor.sandbox import Confinement, Sandbox
 from build_executor.settings import Settings
 from build_executor.spec.contract import Contract
@@ -183,9 +184,11 @@ def _answers(port: int) -> bool:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """None that the kernel may give to somebody else until the copy has opened it."""
+    try:
+        return private_port(())
+    except NoPort as error:
+        raise VerificationFailed(str(error)) from error
 
 
 def _tail(log: Path) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from build_executor import command
+from build_executor import command, ports
 from build_executor.artifacts import FUZZING_REPORT, VERIFICATION_LOG
 from build_executor.errors import VerificationFailed
 from build_executor.models import Release
@@ -159,6 +159,15 @@ def test_a_release_that_cannot_be_started_is_not_verified(
 ) -> None:
     with pytest.raises(VerificationFailed, match="cannot be started"):
         verify_release(release(tmp_path), CONTRACT, FakeSandbox(), settings)
+
+
+def test_a_machine_without_a_free_port_verifies_nothing(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "is_free", lambda _: False)
+
+    with pytest.raises(VerificationFailed, match="no free port"):
+        verify(release(tmp_path), settings)
 
 
 def test_an_archive_that_was_changed_is_refused(tmp_path: Path, settings: Settings) -> None:
