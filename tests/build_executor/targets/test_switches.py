@@ -1,4 +1,7 @@
-"""What every switch promises: the same tests for the embedded one and for a real Caddy."""
+"""What every switch promises: the same tests for the embedded one and for a real Caddy.
+
+A Caddy is asked directly, as that of this machine is, and through SSH, as that of a host is.
+"""
 
 import http.client
 import itertools
@@ -9,11 +12,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import docker
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -23,10 +28,13 @@ from build_executor.errors import DeploymentFailed
 from build_executor.targets.caddy import CaddySwitch
 from build_executor.targets.caddy_admin import CaddyAdmin
 from build_executor.targets.ports import is_free
+from build_executor.targets.production import production_shell
+from build_executor.targets.shell import Login, Shell
 from build_executor.targets.supervisor import Supervisor
 from build_executor.targets.switch import Candidate, Counts, EmbeddedSwitch, Route, Switch
 from build_executor.targets.switch_process import LocalSwitchProcess
 from tests.caddy import FOREIGN, Caddy
+from tests.docker_host import docker_host
 from tests.fakes.load import Load
 from tests.fakes.web import WebService
 from tests.ports import free_port
@@ -82,7 +90,24 @@ def caddy(caddy_process: Caddy) -> Owner:
     )
 
 
-@pytest.fixture(params=["embedded", "caddy"])
+@pytest.fixture(scope="module")
+def shell(docker_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A shell on a host that shares this machine's network."""
+    socket = Path(docker_engine.removeprefix("unix://"))
+    with (
+        closing(docker.DockerClient(base_url=docker_engine)) as client,
+        docker_host(client, socket, tmp_path_factory.mktemp("host")) as settings,
+    ):
+        yield production_shell(settings, Login.parse(settings.production_hosts[0]))
+
+
+@pytest.fixture
+def caddy_of_a_host(caddy: Owner, caddy_process: Caddy, shell: Shell) -> Owner:
+    admin = CaddyAdmin(caddy_process.admin, lambda address: urlsplit(shell.reach(address)).netloc)
+    return replace(caddy, switch=CaddySwitch(admin))
+
+
+@pytest.fixture(params=["embedded", "caddy", "caddy_of_a_host"])
 def owner(request: pytest.FixtureRequest) -> Owner:
     found: Owner = request.getfixturevalue(request.param)
     return found
