@@ -39,7 +39,16 @@ def running_engine(folder: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def own_engine(folder: Path) -> Iterator[str]:
     """An engine that shares nothing with another one but the kernel."""
-    with _bridge() as bridge, _dockerd(folder, bridge) as address:
+    with _bridge() as bridge, _dockerd(folder, ["dockerd", *bridge]) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def engine_elsewhere(folder: Path) -> Iterator[str]:
+    """An engine whose socket is here, and whose containers are in a network of their own."""
+    if shutil.which("dockerd") is None or os.geteuid() != 0:
+        pytest.skip("needs Docker, and root to start it")
+    with _dockerd(folder, ["unshare", "--net", "dockerd"]) as address:
         yield address
 
 
@@ -61,14 +70,12 @@ def _bridge() -> Iterator[tuple[str, ...]]:
 
 
 @contextlib.contextmanager
-def _dockerd(folder: Path, bridge: tuple[str, ...]) -> Iterator[str]:
+def _dockerd(folder: Path, argv: list[str]) -> Iterator[str]:
     address, log = f"unix://{folder}/docker.sock", folder / "dockerd.log"
     folders = ("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec")
     files = ("--pidfile", f"{folder}/pid", "--host", address)
     environment = inherited_environment()  # a mirror or a proxy of this machine
-    process = command.start(
-        ["dockerd", *folders, *files, *bridge], log=log, environment=environment
-    )
+    process = command.start([*argv, *folders, *files], log=log, environment=environment)
     try:
         deadline = time.monotonic() + _START_SECONDS
         while not _answers(address):

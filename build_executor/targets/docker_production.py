@@ -18,8 +18,9 @@ from build_executor.errors import DeploymentFailed
 from build_executor.settings import Settings
 from build_executor.targets.docker_engine import DockerEngine
 from build_executor.targets.docker_images import SCOPE
+from build_executor.targets.docker_network import INTERFACES
 from build_executor.targets.docker_runtime import find_container, hardened
-from build_executor.targets.docker_target import Containers
+from build_executor.targets.docker_target import Containers, Machine
 from build_executor.targets.host import Parts
 from build_executor.targets.remote_host import RemoteHost
 from build_executor.targets.shell import Shell
@@ -53,7 +54,13 @@ def with_containers(parts: Parts, host: RemoteHost, bind: str, settings: Setting
     socket = f"unix://{host.shell.reach_socket(_SOCKET)}"
     where = f"on {host.name}: it has ended, or the connection was lost"
     engine = DockerEngine(socket, _Knock(host.shell), where)
-    containers = Containers(engine, host.root, settings, lambda folder: _lend(host, folder))
+    machine = Machine(
+        name=host.name,
+        instead="PRODUCTION_RUNTIME=systemd",
+        lend=lambda folder: _lend(host, folder),
+        has_interface=lambda name: _has_interface(host.shell, name),
+    )
+    containers = Containers(engine, host.root, settings, machine)
     switch = ContainerSwitchProcess(host, bind, containers, settings.docker_base_image)
     return containers.contain(parts)._replace(switch=EmbeddedSwitch(switch))
 
@@ -163,6 +170,10 @@ def _engine_problem(said: str) -> str:
     if said.startswith("PermissionError"):
         return "this user may not use the Docker engine there: add it to the group `docker`"
     return f"no Docker engine answers there at {_SOCKET}: start it: {said}"
+
+
+def _has_interface(shell: Shell, name: str) -> bool:
+    return shell.run(("test", "-e", f"{INTERFACES}/{name}"), timeout=_SECONDS).status == 0
 
 
 def _lend(host: RemoteHost, folder: PurePath) -> str:

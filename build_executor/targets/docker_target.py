@@ -5,14 +5,17 @@ and the first container replaces a process without a gap.
 """
 
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from hashlib import sha256
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
 from build_executor.models import Release
 from build_executor.settings import Settings
 from build_executor.targets.docker_engine import DockerEngine
 from build_executor.targets.docker_images import ReleaseImages
+from build_executor.targets.docker_network import check_reach, is_interface_here
 from build_executor.targets.docker_runtime import DockerRuntime, Lend, end_all
 from build_executor.targets.host import Parts
 from build_executor.targets.runtime import Runtime
@@ -23,10 +26,15 @@ _NOBODY = 65_532
 
 
 class ImageStore:
-    """A store whose releases are images; locks, states and shared folders are another store's."""
+    """A store whose releases are images; locks, states and shared folders are another store's.
 
-    def __init__(self, images: ReleaseImages, files: Store) -> None:
-        self._images, self._files = images, files
+    Nothing is installed where `check` raises.
+    """
+
+    def __init__(
+        self, images: ReleaseImages, files: Store, check: Callable[[], None] = lambda: None
+    ) -> None:
+        self._images, self._files, self._check = images, files, check
 
     def services(self) -> list[str]:
         """The services that were ever deployed here."""
@@ -55,6 +63,7 @@ class ImageStore:
 
     def install(self, release: Release) -> None:
         """Build its image, whole or not at all."""
+        self._check()
         self._images.build(release)
 
     def remove(self, service: str, release_id: str) -> None:
@@ -99,26 +108,45 @@ def scope_of(root: PurePath) -> str:
     return sha256(str(root).encode()).hexdigest()[:12]
 
 
-class Containers:
-    """The containers of one host; `root` is where its services are, which tells them from others.
+class Machine(NamedTuple):
+    """Where containers shall run: its name, what else runs releases there, how it is asked.
 
-    `lend` says as which user of the host they run.
+    `lend` says as which user of it they run.
     """
 
+    name: str
+    instead: str
+    lend: Lend
+    has_interface: Callable[[str], bool]
+
+
+class Containers:
+    """The containers of one machine; `root` is where its services are: others have other roots."""
+
     def __init__(
-        self, engine: DockerEngine, root: PurePath, settings: Settings, lend: Lend
+        self, engine: DockerEngine, root: PurePath, settings: Settings, machine: Machine
     ) -> None:
-        self.engine, self.lend = engine, lend
+        self.engine, self.lend = engine, machine.lend
         self.scope = scope_of(root)
+        self._machine, self._is_reached = machine, False
         self._images = ReleaseImages(engine, self.scope, settings)
 
     def contain(self, parts: Parts) -> Parts:
         """The same host with its next releases in containers."""
         containers = DockerRuntime(self.engine, self._images, parts.store, self.lend)
         return parts._replace(
-            store=ImageStore(self._images, parts.store),
+            store=ImageStore(self._images, parts.store, self.check_reach),
             runtime=ContainersOrProcesses(self._images, containers, parts.runtime),
         )
+
+    def check_reach(self) -> None:
+        """DeploymentFailed, with what to do, if containers cannot be reached by their addresses."""
+        if self._is_reached:
+            return
+        name, instead, _, has_interface = self._machine
+        with self.engine.client() as client:
+            check_reach(client, has_interface, name, instead)
+        self._is_reached = True
 
     def end_all(self) -> None:
         """End them all; each is made again when its release is started."""
@@ -128,7 +156,8 @@ class Containers:
 def containers_here(settings: Settings) -> Containers:
     """The containers of this machine."""
     engine = DockerEngine(settings.docker_host)
-    return Containers(engine, settings.services, settings, lend_here)
+    machine = Machine("this machine", "DOCKER=false", lend_here, is_interface_here)
+    return Containers(engine, settings.services, settings, machine)
 
 
 def lend_here(folder: PurePath) -> str:

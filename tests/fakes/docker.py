@@ -71,7 +71,7 @@ class FakeEngine:
         self.images = {BASE: Image(BASE, "base:1")}
         self.containers: dict[str, Container] = {}
         self.networks: dict[str, dict[str, Any]] = {}
-        self.subnet = "127.77.0.0/16"
+        self.subnet, self.interface = "127.77.0.0/16", "lo"  # where its containers are
         self.refusals: dict[str, str] = {}
         self.calls, self.cut_at, self.cuts_after = 0, 0, False  # one call that gets no answer
         self.built: list[str] = []
@@ -188,7 +188,8 @@ class FakeEngine:
             return 409, b'{"message": "network with that name already exists"}'
         pools = (config.get("IPAM") or {}).get("Config") or [{"Subnet": self.subnet}]
         about = {"Id": _new_id(), "Name": config["Name"], "Labels": config.get("Labels") or {}}
-        self.networks[about["Id"]] = {**about, "IPAM": {"Config": pools}}
+        options = {"com.docker.network.bridge.name": self.interface}
+        self.networks[about["Id"]] = {**about, "IPAM": {"Config": pools}, "Options": options}
         return 201, json.dumps({"Id": about["Id"], "Warning": ""}).encode()
 
     def _list_networks(self, query: dict[str, str], _: bytes) -> Answer:

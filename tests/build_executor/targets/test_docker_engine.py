@@ -276,6 +276,7 @@ def test_a_network_that_cannot_be_made_is_an_error(
     target: HostTarget, engine: FakeEngine, release: Release
 ) -> None:
     target.install(release)
+    engine.networks.clear()
     engine.refusals["POST /networks/create"] = "could not find an available subnet"
 
     with pytest.raises(DeploymentFailed, match="refuses: could not find an available"):
