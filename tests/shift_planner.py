@@ -5,7 +5,7 @@ def post_plans_suggest(
     repository: Repository, body: PlansSuggestRequest
 ) -> PostPlansSuggestResponse:
     """Share the open shifts out, the longest first, each to whoever has the fewest hours."""
-    open_shifts = repository.find(Query("shifts", equals={"status": "open"}, limit=1000)).records
+    open_shifts = repository.find(Query("shifts", equals={"status": "open"}, limit=-1)).records
     wanted = [one for one in open_shifts if body.from_day <= str(one["day"]) <= body.to_day]
     wanted.sort(key=lambda one: (-int(str(one["hours"])), str(one["shift_id"])))
     hours = dict.fromkeys(sorted(body.workers), 0)

@@ -65,6 +65,17 @@ class Reply(Value):
     dollars: float | None = Field(default=None, description="None: no price is known")
     detail: str = Field(default="", description="why the outcome is what it is, for people")
 
+    def texts(self, kind: WriteKind) -> dict[str, str]:
+        """What was written, by name, without the fence that models put around code out of habit."""
+        return {write.name: _unfenced(write.text) for write in self.writes if write.kind == kind}
+
+
+def _unfenced(text: str) -> str:
+    lines = text.strip("\n").splitlines()
+    if len(lines) > 1 and lines[0].startswith("```") and lines[-1].strip() == "```":
+        lines = lines[1:-1]
+    return "\n".join(lines) + "\n"
+
 
 Hear = Callable[[Write], None]
 

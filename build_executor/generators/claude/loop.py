@@ -24,6 +24,7 @@ from build_executor.generators.claude.holes import Hole, Unfilled, find_holes
 from build_executor.generators.claude.questions import (
     LAST_ATTEMPT,
     PROSE,
+    TOO_LONG,
     questions,
     stable_part,
 )
@@ -35,7 +36,15 @@ from build_executor.generators.filling import (
     Rejected,
     Written,
 )
-from build_executor.generators.model import Model, Outcome, Question, Reply, Usage, Write
+from build_executor.generators.model import (
+    Model,
+    Outcome,
+    Question,
+    Reply,
+    Usage,
+    Write,
+    WriteKind,
+)
 from build_executor.models import Finding
 from build_executor.phases import Phase
 from build_executor.spec.contract import Contract
@@ -103,10 +112,9 @@ class _Answers:
             self.stopped = f"the model refused: {reply.detail or 'it did not say why'}"
         return self.stopped is None
 
-    def texts(self, kind: str) -> dict[str, str]:
+    def texts(self, kind: WriteKind) -> dict[str, str]:
         """The last text of each name that was asked for."""
-        writes = (write for reply in self.replies for write in reply.writes)
-        return {write.name: _unfenced(write.text) for write in writes if write.kind == kind}
+        return {name: text for reply in self.replies for name, text in reply.texts(kind).items()}
 
     @property
     def author(self) -> str | None:
@@ -114,20 +122,17 @@ class _Answers:
         return self.replies[-1].model if self.replies else None
 
 
+_MISSING = {
+    Outcome.PROSE: PROSE,
+    Outcome.TRUNCATED: TOO_LONG,
+    Outcome.TOO_LONG: TOO_LONG,
+}
 _REASONS = {ModelUnavailable: "no model answers", CostCeilingReached: "the ceiling is reached"}
 
 
 def _tell(write: Write) -> None:
     what = "function" if write.kind == "function" else "tests"
     report_progress(Phase.CODE_GENERATION, _PERCENT, f"generated {what} {write.name}")
-
-
-def _unfenced(text: str) -> str:
-    """Without the fence that models put around code out of habit."""
-    lines = text.strip("\n").splitlines()
-    if len(lines) > 1 and lines[0].startswith("```") and lines[-1].strip() == "```":
-        lines = lines[1:-1]
-    return "\n".join(lines) + "\n"
 
 
 @dataclass
@@ -166,7 +171,7 @@ def _first_look(hole: Hole, text: str | None, answers: _Answers) -> tuple[Findin
     if text is not None:
         return function_findings(text, hole.skeleton, hole.label)
     last = answers.replies[-1].outcome if answers.replies else None
-    rule = PROSE if last is Outcome.PROSE else "missing"
+    rule = _MISSING.get(last, "missing") if last is not None else "missing"
     message = f"nothing was written: {answers.outcomes[-1] if answers.outcomes else 'no answer'}"
     return (
         Finding(

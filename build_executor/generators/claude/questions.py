@@ -1,7 +1,8 @@
 """What a model is asked in each attempt: the same beginning each time, and another task.
 
 The first attempt asks for everything, the second for what failed, with the findings, and the third
-for one function at a time. No attempt repeats an earlier one with other words.
+for one function at a time; so does the second if the first answer did not fit. No attempt repeats
+an earlier one with other words.
 """
 
 import ast
@@ -16,8 +17,9 @@ from build_executor.models import Finding
 
 LAST_ATTEMPT = 3
 PROSE = "prose"
+TOO_LONG = "too-long"
 _MOST_FINDINGS = 30
-_FROZEN = ("app/models.py", "app/errors.py", "tests/examples.py")
+_FROZEN = ("app/models.py", "app/errors.py", "tests/examples.py", "tests/test_written.py")
 
 
 def stable_part(unfilled: Unfilled, spec: str) -> str:
@@ -43,7 +45,8 @@ def questions(
     is_last = attempt >= LAST_ATTEMPT
     words = prompt("single" if is_last else "first" if attempt == 1 else "repair").text
     rejected = {one.name: one for one in filling.rejected}
-    for group in [[hole] for hole in holes] if is_last else [holes]:
+    alone = is_last or TOO_LONG in _rules(holes, rejected)
+    for group in [[hole] for hole in holes] if alone else [holes]:
         about = [part for hole in group for part in _about(hole, rejected.get(hole.name))]
         yield Question(
             stable=stable,
@@ -73,26 +76,27 @@ def fix_question(
 
 
 def public_face(source: str) -> str:
-    """A module's classes and functions with their signatures and words, without their bodies."""
+    """A module's types, classes and functions with their signatures and words, without bodies."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             words = ast.get_docstring(node)
             kept: list[ast.stmt] = [ast.Expr(ast.Constant(words))] if words else []
             node.body = [*kept, ast.Expr(ast.Constant(...))]
-    shown = (n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef))
+    shown = (n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef | ast.Assign))
     text = "\n\n".join(ast.unparse(_public(node)) for node in shown if not _is_private(node))
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
-def _public(node: ast.FunctionDef | ast.ClassDef) -> ast.stmt:
+def _public(node: ast.FunctionDef | ast.ClassDef | ast.Assign) -> ast.stmt:
     if isinstance(node, ast.ClassDef):
         node.body = [inner for inner in node.body if not _is_private(inner)]
     return node
 
 
 def _is_private(node: ast.stmt) -> bool:
-    return str(getattr(node, "name", "")).startswith("_")
+    named = node.targets[0] if isinstance(node, ast.Assign) else node
+    return str(getattr(named, "name", getattr(named, "id", ""))).startswith("_")
 
 
 def _about(hole: Hole, rejected: Rejected | None) -> Iterator[str]:
@@ -116,5 +120,8 @@ def _listed(findings: Sequence[Finding]) -> str:
 
 def _wrote_nothing(group: Sequence[Hole], rejected: Mapping[str, Rejected]) -> bool:
     """Whether the last answer held no calls at all: another form is then worth a try."""
-    found = [f.rule for hole in group if (r := rejected.get(hole.name)) for f in r.findings]
-    return bool(found) and set(found) == {PROSE}
+    return _rules(group, rejected) == {PROSE}
+
+
+def _rules(group: Sequence[Hole], rejected: Mapping[str, Rejected]) -> set[str]:
+    return {f.rule for hole in group if (r := rejected.get(hole.name)) for f in r.findings}

@@ -92,9 +92,8 @@ def _asked(
         return {}
     holes = {hole.name: hole for hole in unfilled.holes}
     return {
-        write.name: write.text
-        for write in reply.writes
-        if write.kind == "function"
-        and write.text.strip() != blamed[write.name].text.strip()
-        and not function_findings(write.text, holes[write.name].skeleton, holes[write.name].label)
+        name: text
+        for name, text in reply.texts("function").items()
+        if text.strip() != blamed[name].text.strip()
+        and not function_findings(text, holes[name].skeleton, holes[name].label)
     }

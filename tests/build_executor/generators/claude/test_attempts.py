@@ -59,7 +59,24 @@ def test_what_the_gates_blame_is_asked_again(tmp_path: Path) -> None:
     assert [attempt.accepted for attempt in filling.attempts] == [(bank.WITHDRAW,), (bank.DEPOSIT,)]
     assert "wrong" in model.questions[1].task
     assert "balance=12.5" in model.questions[1].task
+    assert model.questions[0].stable == model.questions[1].stable
     assert filling.attempts[0].dollars == 0.01
+
+
+def test_a_model_is_shown_all_that_it_needs_to_write_a_function(tmp_path: Path) -> None:
+    _, model = filled(order_of(tmp_path, FakeGates()), answering(bank.GOOD))
+
+    stable, task = model.questions[0].stable, model.questions[0].task
+    assert SPEC.strip() in stable
+    assert "class DepositAccount(BaseModel):" in stable
+    assert "class ConflictError(ServiceError):" in stable
+    assert "Record = dict[str, Any]" in stable
+    assert "def replace(self, resource: str, record_id: object, record: Record" in stable
+    assert 'repository.require("accounts", account_id, "account")' in stable
+    assert f"def test_{bank.DEPOSIT}__answers_as_specified" in stable
+    assert "Adds money to the balance" in task
+    assert bank.DEPOSIT_HEAD.split("(")[0] in task
+    assert bank.DEPOSIT_TEST in task
 
 
 def test_if_nothing_passes_nothing_stays(tmp_path: Path) -> None:
@@ -124,6 +141,18 @@ def test_after_prose_another_form_is_tried(tmp_path: Path) -> None:
     _, model = filled(order_of(tmp_path, FakeGates()), prose, answering(bank.GOOD))
 
     assert [question.form for question in model.questions] == ["tools", "structured"]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.TRUNCATED, Outcome.TOO_LONG])
+def test_what_did_not_fit_is_asked_for_one_by_one(tmp_path: Path, outcome: Outcome) -> None:
+    nothing = reply(outcome=outcome)
+
+    filling, model = filled(
+        order_of(tmp_path, FakeGates()), nothing, answering(bank.GOOD), answering(bank.GOOD)
+    )
+
+    assert [len(question.functions) for question in model.questions] == [2, 1, 1]
+    assert not filling.open
 
 
 def test_a_fence_around_code_is_no_fault(tmp_path: Path) -> None:
@@ -261,7 +290,9 @@ def test_a_blamed_function_is_repaired(tmp_path: Path) -> None:
     filling = begin(order)[0].model_copy(update={"written": broken})
     better = bank.GOOD_DEPOSIT.replace("Adds money", "Adds the money")
 
-    repaired = repair(order, filling, [WRONG], ScriptedModel([reply({bank.DEPOSIT: better})]))
+    fenced = reply({bank.DEPOSIT: f"```python\n{better}```\n"})
+
+    repaired = repair(order, filling, [WRONG], ScriptedModel([fenced]))
 
     assert repaired is not None
     assert repaired.functions == {bank.DEPOSIT: better, bank.WITHDRAW: bank.GOOD_WITHDRAW}

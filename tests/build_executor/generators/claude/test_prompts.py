@@ -37,12 +37,15 @@ def test_only_what_can_be_seen_is_shown() -> None:
 
 def test_the_public_face_of_a_module_has_words_but_no_bodies() -> None:
     face = public_face(
-        'X = 1\n\n\nclass A:\n    """Words."""\n\n    def one(self) -> int:\n'
+        "Thing = dict[str, int]\n_X = 1\n\n\n"
+        'class A:\n    """Words."""\n\n    def one(self) -> int:\n'
         '        """Gives 1."""\n        return 1\n\n    def _two(self) -> int:\n        return 2\n'
         "\n\ndef _three() -> None:\n    pass\n\n\ndef four() -> None:\n    pass\n"
     )
 
     assert "Gives 1." in face
+    assert face.startswith("Thing = dict[str, int]")
+    assert "_X" not in face
     assert "return" not in face
     assert "_two" not in face
     assert "_three" not in face
