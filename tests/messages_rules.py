@@ -4,6 +4,7 @@ It is as strict as the real one where a client is tempted: sampling parameters, 
 prefilled answers, schemas that are strict in name only, more than four cache breakpoints.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -92,6 +93,7 @@ def check_body(body: Json, version: str, models: Mapping[str, Known]) -> Refuses
     faults = [
         *_field_faults(body, version),
         *_message_faults(body, models[name]),
+        *_thought_faults(body),
         *_tool_faults(body, models[name]),
         *_output_faults(body, models[name]),
         *_cache_faults(body),
@@ -121,6 +123,12 @@ def text_of(value: object) -> str:
 def tokens(value: object) -> int:
     """A token is about four characters."""
     return len(json.dumps(value, ensure_ascii=False)) // 4
+
+
+def thought_mark(model: str, body: Json, before: list[Json]) -> str:
+    """The signature of a thought: it is bound to its model and to all that was said before it."""
+    said = [body.get("system"), body.get("tools"), before]
+    return f"{model}:{hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()}"
 
 
 def cached_prefix(body: Json) -> tuple[str, int] | None:
@@ -173,6 +181,20 @@ def _block_faults(at: int, message: Json, before: Json | None) -> Iterator[str]:
         yield f"messages.{at}: unexpected `tool_use_id` found in `tool_result` blocks"
     if called - answered:
         yield f"messages.{at}: `tool_use` ids were found without `tool_result` blocks"
+
+
+def _thought_faults(body: Json) -> Iterator[str]:
+    """What another model thought is left out without a word; a changed prefix is a fault."""
+    for at, message in enumerate(body["messages"]):
+        blocks = message["content"] if isinstance(message["content"], list) else []
+        mark = thought_mark(body["model"], body, body["messages"][:at])
+        for n, block in enumerate(blocks):
+            own = _is(block, "thinking") and block["signature"].startswith(f"{body['model']}:")
+            if own and block["signature"] != mark:
+                yield (
+                    f"messages.{at}.content.{n}: Invalid `signature` in `thinking` block. "
+                    "The block is bound to a different conversation. Remove the block."
+                )
 
 
 def _is(block: object, kind: str) -> bool:

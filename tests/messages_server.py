@@ -29,6 +29,7 @@ from tests.messages_rules import (
     check_body,
     check_count,
     check_headers,
+    thought_mark,
     tokens,
 )
 
@@ -47,9 +48,10 @@ class Text:
 
 @dataclass(frozen=True)
 class Thinking:
-    """A block of thoughts; it counts as output and means nothing."""
+    """A block of thoughts; it counts as output and means nothing, and is signed as it should be."""
 
     text: str
+    signature: str | None = None
 
 
 @dataclass(frozen=True)
@@ -241,14 +243,14 @@ def _start(block: Block, identity: str) -> Json:
             return block.start
 
 
-def _deltas(block: Block) -> Iterator[Json]:
+def _deltas(block: Block, signature: str = "") -> Iterator[Json]:
     match block:
         case Text():
             yield from ({"type": "text_delta", "text": piece} for piece in _pieces(block.text))
         case Thinking():
             thoughts = _pieces(block.text)
             yield from ({"type": "thinking_delta", "thinking": piece} for piece in thoughts)
-            yield {"type": "signature_delta", "signature": "c2lnbmVk"}
+            yield {"type": "signature_delta", "signature": block.signature or signature}
         case ToolCall():
             sent = ["", *_pieces(json.dumps(block.input)[: block.shown])]
             yield from ({"type": "input_json_delta", "partial_json": piece} for piece in sent)
@@ -334,9 +336,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         usage = self.fake.usage(body)
         self._event("message_start", {"message": self._empty(body, usage)})
+        signature = thought_mark(body["model"], body, body["messages"])
         for index, block in enumerate(says.blocks):
             is_last = index == len(says.blocks) - 1
-            if not self._block(index, block, says.breaks if is_last else None):
+            deltas = list(_deltas(block, signature))
+            if not self._block(index, block, deltas, says.breaks if is_last else None):
                 return
         if says.breaks is not None:  # nothing was said that could break off
             self._break(says.breaks)
@@ -348,13 +352,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._event("message_stop", {})
         self._chunk(b"")
 
-    def _block(self, index: int, block: Block, breaks: Breaks | None) -> bool:
+    def _block(self, index: int, block: Block, deltas: list[Json], breaks: Breaks | None) -> bool:
         """Whether the stream goes on after this block."""
         start = _start(block, self.fake.next_id("toolu"))
         self._event("content_block_start", {"index": index, "content_block": start})
         if index == 0:
             self._event("ping", {})
-        deltas = list(_deltas(block))
         for delta in deltas[: len(deltas) // 2 + 1] if breaks else deltas:
             self._event("content_block_delta", {"index": index, "delta": delta})
         if breaks is not None:

@@ -82,7 +82,9 @@ _NAMED = (
     ("strict", "strict"),
     ("cache_control", "cache_control"),
     ("tool_choice", "tool_choice"),
+    ("thinking", "thinking"),
 )
+_THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 
 
 def parameters(
@@ -98,7 +100,7 @@ def parameters(
         "model": model,
         "max_tokens": most_output(model),
         "system": [_stable(question, dropped)],
-        "messages": [{"role": "user", "content": question.task}, *turns],
+        "messages": [{"role": "user", "content": question.task}, *_said(turns, dropped)],
         **({} if structured else _tools(dropped)),
         **({"output_config": config} if config else {}),
     }
@@ -125,6 +127,16 @@ def _stable(question: Question, dropped: frozenset[str]) -> Json:
     if "cache_control" not in dropped:
         block["cache_control"] = {"type": "ephemeral"}
     return block
+
+
+def _said(turns: Sequence[Json], dropped: frozenset[str]) -> list[Json]:
+    """The turns; without thoughts where they are not taken back: they are bound to their model."""
+    if "thinking" not in dropped:
+        return [*turns]
+    return [
+        {**turn, "content": [block for block in turn["content"] if block["type"] not in _THOUGHTS]}
+        for turn in turns
+    ]
 
 
 def _tools(dropped: frozenset[str]) -> Json:

@@ -97,6 +97,33 @@ def test_claude_gets_its_tools_results_until_all_is_written(
     assert len(server.calls) == 2
 
 
+def test_thoughts_that_are_not_taken_back_are_left_out(
+    server: MessagesServer, open_claude: OpenClaude
+) -> None:
+    thought = Thinking("hm", signature=f"{NEW}:of another conversation")
+    server.script = [Says((thought, *writes({"one": ONE}).blocks)), writes({"two": TWO})]
+
+    reply = open_claude().ask(QUESTION)
+
+    assert reply.writes == (FIRST, SECOND)
+    asked = [block["type"] for block in server.seen[-1].body["messages"][1]["content"]]
+    assert asked == ["tool_use"]
+
+
+def test_thoughts_of_a_model_that_has_gone_are_no_fault(
+    server: MessagesServer, open_claude: OpenClaude
+) -> None:
+    def then_it_goes(_: Json) -> Says:
+        server.counting = [Refuses(404, "not_found_error", f"model: {OLD}")]
+        return Says((Thinking("hm"), *writes({"one": ONE}).blocks))
+
+    server.script = [then_it_goes, writes({"two": TWO})]
+
+    reply = open_claude(OLD, NEW).ask(QUESTION)
+
+    assert (reply.writes, reply.model) == ((FIRST, SECOND), NEW)
+
+
 def test_a_model_that_repeats_itself_is_not_asked_on(
     server: MessagesServer, open_claude: OpenClaude
 ) -> None:
@@ -235,6 +262,15 @@ def test_a_server_that_stays_busy_is_no_model(
         open_claude().ask(QUESTION)
 
     assert len(server.calls) == 3
+
+
+def test_a_wait_is_as_long_as_the_server_asks_and_never_longer_than_ours() -> None:
+    patience = Patience(first_wait=0.5, longest_wait=30)
+
+    assert patience.wait(0, asked_for=7) == 7
+    assert patience.wait(0, asked_for=3600) == 30
+    assert patience.wait(0, None) <= 0.5 < patience.wait(2, None) <= 2
+    assert patience.wait(20, None) == 30
 
 
 def test_nobody_there_is_no_model(spending: Spending) -> None:
