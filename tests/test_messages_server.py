@@ -30,7 +30,7 @@ def ask(client: anthropic.Anthropic, more: Json | None = None) -> anthropic.type
     """A request as a client without types might make it."""
     asked = {"model": NEW, "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]}
     parameters: Any = {**asked, **(more or {}), "stream": False}
-    message = client.messages.create(timeout=5, **parameters)
+    message = client.messages.create(timeout=60, **parameters)
     assert isinstance(message, anthropic.types.Message)
     return message
 

@@ -11,7 +11,7 @@ from tests.messages_server import MessagesServer
 
 BUILD = "build-1"
 NEW = "claude-sonnet-5-5"
-QUICK = Patience(seconds=20, retries=2, first_wait=0.001, longest_wait=0.01)
+QUICK = Patience(seconds=120, retries=2, first_wait=0.001, longest_wait=0.01)
 
 OpenClaude = Callable[..., Claude]
 
@@ -36,8 +36,10 @@ def spending(settings: Settings) -> Spending:
 def open_claude(server: MessagesServer, spending: Spending) -> OpenClaude:
     """Claude through the real client, at the stand-in, with little patience."""
 
-    def opened(*models: str, patience: Patience = QUICK, key: str = server.key) -> Claude:
-        endpoint = Endpoint(server.url, key, silence_seconds=0.5)
+    def opened(
+        *models: str, patience: Patience = QUICK, key: str = server.key, silence: float = 60
+    ) -> Claude:
+        endpoint = Endpoint(server.url, key, connect_seconds=60, silence_seconds=silence)
         return Claude(endpoint, models or (NEW,), spending, patience)
 
     return opened

@@ -1,5 +1,6 @@
 """Claude as a model, through the real client, against the stand-in."""
 
+import asyncio
 import logging
 
 import pytest
@@ -10,7 +11,7 @@ from build_executor.generators.claude.asking import open_claude as open_configur
 from build_executor.generators.claude.faults import Endpoint
 from build_executor.generators.model import Outcome, Question, Write
 from build_executor.settings import Settings
-from build_executor.spending import Spending, today
+from build_executor.spending import Call, Spending, today
 from tests.build_executor.generators.claude.conftest import BUILD, NEW, QUICK, OpenClaude
 from tests.messages_rules import Json, Known, Refuses, invalid
 from tests.messages_server import (
@@ -34,6 +35,8 @@ ONE, TWO = "def one() -> int:\n    return 1\n", "def two() -> str:\n    return '
 BOTH = {"one": ONE, "two": TWO}
 FIRST = Write(kind="function", name="one", text=ONE)
 SECOND = Write(kind="function", name="two", text=TWO)
+LONG, ENDLESS = Patience(seconds=600), 1e6
+SILENCE = 3.0  # a stand-in that has something to say is never that long about it
 QUESTION = Question(
     stable="rules\n" + "the SPEC " * 500,
     task="write one and two",
@@ -206,7 +209,7 @@ def test_an_answer_that_breaks_off_keeps_what_is_whole(
 ) -> None:
     server.script = [writes(BOTH, breaks=breaks)]  # type: ignore[arg-type]
 
-    reply = open_claude().ask(QUESTION)
+    reply = open_claude(silence=SILENCE if breaks == "silence" else 60).ask(QUESTION)
 
     assert (reply.outcome, reply.writes, len(server.calls)) == (outcome, (FIRST,), 1)
     assert reply.detail
@@ -287,6 +290,36 @@ def test_another_server_at_that_address_is_no_model(
 
     with pytest.raises(ModelUnavailable):
         claude.ask(QUESTION)
+
+
+def test_a_proxy_that_does_not_know_the_address_does_not_take_a_model_away(
+    server: MessagesServer, open_claude: OpenClaude
+) -> None:
+    server.counting = [Refuses(404, "proxy_error", "no such route")]
+    server.script = [writes(BOTH)]
+
+    reply = open_claude(NEW, "claude-opus-5-5").ask(QUESTION)
+
+    assert (reply.model, reply.outcome) == (NEW, Outcome.COMPLETE)
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        Refuses(402, "billing_error", "Your credit balance is too low"),
+        Refuses(403, "permission_error", "Your key may not use this"),
+        invalid("Your credit balance is too low to access the API"),
+    ],
+)
+def test_a_key_without_credit_or_permission_is_said_at_once(
+    server: MessagesServer, open_claude: OpenClaude, refused: Refuses
+) -> None:
+    server.otherwise = refused
+
+    with pytest.raises(ModelUnavailable, match=refused.message):
+        open_claude().ask(QUESTION)
+
+    assert len(server.calls) == 1
 
 
 def test_a_wrong_key_is_said_at_once_and_the_key_is_not(
@@ -448,21 +481,36 @@ def test_our_own_clock_ends_an_answer_that_does_not(
 ) -> None:
     server.script = [writes(BOTH, breaks="silence")]
 
-    reply = open_claude(patience=Patience(seconds=0.3)).ask(QUESTION)
+    reply = open_claude(patience=LONG, silence=ENDLESS).ask(QUESTION, lambda _: time_passes())
 
     assert (reply.outcome, reply.writes) == (Outcome.TIMED_OUT, (FIRST,))
-    assert reply.detail == "no end after 0.3 s"
+    assert reply.detail == "no end after 600 s"
 
 
 def test_an_answer_that_never_brings_anything_is_no_model(
-    server: MessagesServer, open_claude: OpenClaude, spending: Spending
+    server: MessagesServer, settings: Settings
 ) -> None:
+    class Slow(Spending):
+        """Time passes once a call is reserved."""
+
+        def reserve(self, model: str, attempt: int, input_tokens: int, most_output: int) -> Call:
+            time_passes()
+            return super().reserve(model, attempt, input_tokens, most_output)
+
+    spending, endpoint = Slow(settings, BUILD), Endpoint(server.url, server.key)
     server.script = [writes({"one": ONE}, breaks="silence")]
 
-    with pytest.raises(ModelUnavailable, match=r"no end after 0\.3 s"):
-        open_claude(patience=Patience(seconds=0.3)).ask(QUESTION)
+    with pytest.raises(ModelUnavailable, match="no end after 600 s"):
+        Claude(endpoint, (NEW,), spending, LONG).ask(QUESTION)
 
     assert spending.cost().calls[0].outcome == "abandoned"
+
+
+def time_passes() -> None:
+    """The running loop's clock goes forward; nobody waits for it."""
+    loop = asyncio.get_running_loop()
+    before = loop.time
+    loop.time = lambda: before() + LONG.seconds  # type: ignore[method-assign]
 
 
 def test_the_structured_form_is_one_json_answer(
@@ -566,13 +614,13 @@ def test_a_call_that_was_sent_and_never_answered_is_billed_at_its_prompt(
     server: MessagesServer, open_claude: OpenClaude, spending: Spending
 ) -> None:
     def answer_late(_: Json) -> Says:
-        server.stopping.wait(1.5)
+        server.stopping.wait()
         return prose()
 
     server.otherwise = answer_late
 
     with pytest.raises(ModelUnavailable):
-        open_claude(patience=Patience(retries=0)).ask(QUESTION)
+        open_claude(patience=Patience(retries=0), silence=SILENCE).ask(QUESTION)
 
     assert spending.cost().calls[0].usage.input_tokens > 1000
 
