@@ -46,7 +46,13 @@ Builder = Annotated[Caller, Depends(requires(Scope.BUILD))]
 Approver = Depends(requires(Scope.APPROVE))
 
 
-@router.post("/submit")
+@router.post(
+    "/submit",
+    responses={
+        429: {"model": ErrorAnswer, "description": "The queue is full; see Retry-After"},
+        507: {"model": ErrorAnswer, "description": "The disk is full"},
+    },
+)
 async def submit_build(
     request: Request,
     wanted: BuildRequest,

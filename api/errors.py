@@ -14,7 +14,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-RETRY_AFTER_SECONDS = 5
+RETRY_AFTER_SECONDS: dict[int, int] = {
+    HTTPStatus.SERVICE_UNAVAILABLE: 5,
+    HTTPStatus.TOO_MANY_REQUESTS: 30,
+}
 _LONGEST_NAME = 64
 _MOST_PROBLEMS = 20
 
@@ -53,6 +56,14 @@ class NotRegistered(ApiError):
         super().__init__(HTTPStatus.SERVICE_UNAVAILABLE, "NOT_REGISTERED", message)
 
 
+class QueueFull(ApiError):
+    """As many builds wait as may wait; one of them has to start first, or be cancelled."""
+
+    def __init__(self, limit: int) -> None:
+        message = f"{limit} builds wait already, which is QUEUE_LIMIT: ask again later"
+        super().__init__(HTTPStatus.TOO_MANY_REQUESTS, "QUEUE_FULL", message, {"limit": limit})
+
+
 def unknown_build(build_id: str) -> ApiError:
     """404, the same for an id that is no UUID and for one that nobody has."""
     shown = build_id if build_id.isascii() and build_id.isprintable() else "?"
@@ -70,8 +81,8 @@ def error_response(error: ApiError) -> Response:
         "status": "error",
         "error": {"code": error.code, "message": error.message, "details": error.details},
     }
-    retry = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-    headers = retry if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    seconds = RETRY_AFTER_SECONDS.get(error.status)
+    headers = None if seconds is None else {"Retry-After": str(seconds)}
     return Response(
         json.dumps(body), status_code=error.status, media_type="application/json", headers=headers
     )

@@ -17,7 +17,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 
-from api.errors import ApiError, NotRegistered, PrefectAway
+from api.errors import ApiError, NotRegistered, PrefectAway, QueueFull
 from api.patience import PatientTransport
 from api.runs import LogLine, Page, Resumption, Run, RunFilter, State, StateType, TaskRun, run_id
 from api.unfinished import LONGEST_ROLL_BACK
@@ -76,12 +76,16 @@ class Gateway:
         self._submitting = asyncio.Semaphore(_SUBMITS_AT_ONCE)
 
     async def submit(
-        self, parameters: Mapping[str, Any], service: str, idempotency_key: str | None
+        self, parameters: Mapping[str, Any], service: str, key: str | None, *, queue_limit: int
     ) -> Run:
-        """A scheduled build; the same key gives the same build again."""
+        """A scheduled build; the same key gives the same build again, however long the queue is.
+
+        QueueFull if as many wait as may; several at once may make it a little longer.
+        """
         tags = [f"service:{service}"]
         async with self._submitting:
-            return await self._create(BUILD_DEPLOYMENT, parameters, tags, idempotency_key)
+            await self._refuse_full_queue(key, queue_limit)
+            return await self._create(BUILD_DEPLOYMENT, parameters, tags, key)
 
     async def start_roll_back(self, build_id: str, reason: str) -> Run:
         """The roll-back run of this build: the one under way, or a new one."""
@@ -199,6 +203,16 @@ class Gateway:
     async def is_ready(self) -> None:
         """Return if Prefect's API answers and its database does."""
         await self._get("/ready")
+
+    async def _refuse_full_queue(self, key: str | None, limit: int) -> None:
+        deployment = await self._deployment(BUILD_DEPLOYMENT)
+        waiting = _filter(deployment, RunFilter(types=(StateType.SCHEDULED,)))
+        due = {"before_": datetime.now(UTC).isoformat()}  # not what a schedule has yet to start
+        if await self._count({**waiting, "next_scheduled_start_time": due}) < limit:
+            return
+        known = {**_of(deployment), "idempotency_key": {"any_": [key]}}
+        if key is None or not await self._count(known):
+            raise QueueFull(limit)
 
     async def _set_state(
         self, flow_run_id: str, state: StateType, reason: str, *, force: bool = False

@@ -16,7 +16,16 @@ from api.auth import Caller, Scope, requires
 from api.builds import cancel, submitted
 from api.errors import ApiError
 from api.reading import read_job
-from api.schemas import SERVICE, Message, MessageAnswer, MessageType, SendAnswer, SendRequest, iso
+from api.schemas import (
+    SERVICE,
+    ErrorAnswer,
+    Message,
+    MessageAnswer,
+    MessageType,
+    SendAnswer,
+    SendRequest,
+    iso,
+)
 from api.state import Adapter, AdapterDep
 from api.submission import submit
 from build_executor.models import BuildRequest
@@ -54,7 +63,7 @@ async def describe_send() -> Json:
     return {"endpoint": "/send", "method": "POST", "fields": fields, "via": "registry"}
 
 
-@router.post("/message", openapi_extra=_BODY)
+@router.post("/message", openapi_extra=_BODY, responses={429: {"model": ErrorAnswer}})
 async def take_message(
     body: dict[str, JsonValue], request: Request, adapter: AdapterDep, caller: Reading
 ) -> MessageAnswer:

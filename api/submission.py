@@ -29,12 +29,13 @@ async def submit(adapter: Adapter, request: BuildRequest, key: str | None) -> Ru
     """The queued build of this request; the same key gives the same build again.
 
     ApiError 422 for a SPEC that cannot be read or built and for a target that is not configured;
-    409 if the key was used for another request.
+    409 if the key was used for another request; 429 if the queue is full.
     """
     _refuse_bloated(request)
     service, digest = await asyncio.to_thread(_judged, adapter.settings, request)
     parameters = {"request": request.model_dump(mode="json"), "spec_digest": digest}
-    run = await adapter.gateway.submit(parameters, service, key)
+    limit = adapter.settings.queue_limit
+    run = await adapter.gateway.submit(parameters, service, key, queue_limit=limit)
     if run.parameters.get("request") != parameters["request"]:
         raise ApiError(
             409,

@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     schemathesis_seconds: int = Field(
         default=8, ge=0, le=30, description="odd requests to a staged copy; 0: none"
     )
+    queue_limit: int = Field(
+        default=100, ge=1, description="builds that may wait in the queue; others get 429"
+    )
     keep_releases: int = Field(default=5, ge=2, description="proven releases kept per service")
     keep_builds: int = Field(
         default=500, ge=20, description="builds whose artifacts are kept, besides what is installed"
