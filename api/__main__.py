@@ -10,6 +10,7 @@ import uvicorn
 
 from api.app import create_app
 from api.auth import Scope, issue_token
+from api.connections import PromptConnection
 from build_executor.errors import InvalidSettings
 from build_executor.settings import Settings, load
 
@@ -23,7 +24,7 @@ def server_of(settings: Settings, prefect_api_url: str | None = None) -> uvicorn
         create_app(settings, prefect_api_url),
         host=settings.host,
         port=settings.port,
-        http="h11",
+        http=PromptConnection,
         h11_max_incomplete_event_size=16_384,
         limit_concurrency=600,
         timeout_keep_alive=5,
