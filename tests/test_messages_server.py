@@ -5,9 +5,19 @@ from typing import Any
 
 import anthropic
 import pytest
+from anthropic.types import RawMessageStreamEvent
+from pydantic import TypeAdapter
 
 from tests.messages_rules import Json
-from tests.messages_server import MessagesServer, Says, Text, writes
+from tests.messages_server import (
+    MessagesServer,
+    Says,
+    Text,
+    Thinking,
+    refusal,
+    truncated,
+    writes,
+)
 
 NEW = "claude-sonnet-5-5"
 TOOL: Json = {"name": "t", "input_schema": {"type": "object", "properties": {}}}
@@ -55,6 +65,33 @@ def test_the_client_puts_a_stream_together_as_it_was_meant(
     assert text["text"] == "Hello, world, in pieces."
     assert call["input"] == {"name": "f", "source": "x = 'ü'"}
     assert (message.stop_reason, message.usage.output_tokens > 1) == ("tool_use", True)
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        Says((Thinking("hm"), Text("So."), *writes({"f": "x"}, {"p": "y"}).blocks)),
+        truncated({"f": "x", "g": "y"}),
+        refusal(),
+        Says((Text("so"),), stop_reason="pause_turn"),
+        Says((Text("so"),), stop_reason="model_context_window_exceeded"),
+    ],
+)
+def test_every_event_is_of_the_types_that_the_client_knows(
+    server: MessagesServer, client: anthropic.Anthropic, says: Says
+) -> None:
+    known = TypeAdapter[Any](RawMessageStreamEvent)
+    server.script = [says]
+
+    with client.messages.create(
+        model=NEW, max_tokens=100, messages=[{"role": "user", "content": "hi"}], stream=True
+    ) as stream:
+        events = [event.to_dict(warnings=False) for event in stream]
+
+    kinds = [str(known.validate_python(event, strict=True).type) for event in events]
+    assert kinds[0] == "message_start"
+    assert kinds[-2:] == ["message_delta", "message_stop"]
+    assert kinds.count("content_block_start") == kinds.count("content_block_stop")
 
 
 @pytest.mark.parametrize(

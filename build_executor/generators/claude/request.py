@@ -64,7 +64,7 @@ _STRUCTURE = _schema(
             "type": "array",
             "items": _schema(
                 {
-                    "kind": {"type": "string", "enum": ["function", "file"]},
+                    "kind": {"enum": ["function", "file"]},
                     "name": _text("the function's name or the file's path, as the task gives it"),
                     "text": _text("the whole function, or the whole text of the file"),
                 }
