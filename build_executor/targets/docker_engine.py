@@ -5,6 +5,8 @@ The SDK takes a quarter of a second to import: only whoever opens a target with 
 
 import contextlib
 import socket
+import threading
+import weakref
 from collections.abc import Callable, Iterator
 
 from docker import DockerClient
@@ -21,6 +23,7 @@ _SAID = 1500
 class DockerEngine:
     """The engine at one address, as `unix:///var/run/docker.sock`.
 
+    Its connections are kept for the next call, and closed when nobody uses the engine any more.
     `knock` raises what is wrong (OSError, DeploymentFailed) if the engine does not open; `where`
     says where it is, and what to do if it is silent.
     """
@@ -32,18 +35,21 @@ class DockerEngine:
         self._where = where or f"at {address}: start it, or set DOCKER_HOST"
         self._knock = knock or (lambda: _knock_at(address))
         self._version = "auto"
+        self._kept = _Kept()
+        weakref.finalize(self, self._kept.drop)
 
     @contextlib.contextmanager
     def client(self) -> Iterator[DockerClient]:
-        """The SDK's client, connected anew; DeploymentFailed for what the engine cannot do."""
+        """The SDK's client; DeploymentFailed for what the engine cannot do."""
         try:
-            with contextlib.closing(self._connected()) as client:
-                yield client
+            self._knock()
+            yield self._kept.client(self._connected)
         except BuildError as error:
             raise DeploymentFailed(f"the image cannot be built: {_build_log(error)}") from error
         except APIError as error:
             raise DeploymentFailed(_refusal(error)) from error
         except (DockerException, OSError) as error:
+            self._kept.drop()
             raise DeploymentFailed(self._unreachable(error)) from error
 
     def image(self, name: str) -> Image:
@@ -56,9 +62,11 @@ class DockerEngine:
 
     def _connected(self) -> DockerClient:
         """One that speaks the engine's version, which is asked for once."""
-        self._knock()
         client = DockerClient(base_url=self.address, version=self._version, timeout=_CALL_SECONDS)
         self._version = client.api.api_version
+        # A kept connection may have ended unnoticed: what may be asked twice is asked on another.
+        adapter = client.api.get_adapter(client.api.base_url)
+        adapter.max_retries = adapter.max_retries.new(total=1, read=1)
         return client
 
     def _unreachable(self, error: Exception) -> str:
@@ -68,6 +76,28 @@ class DockerEngine:
                 " add it to the group `docker`, or set DOCKER_HOST"
             )
         return f"no Docker engine answers {self._where}: {error}"
+
+
+class _Kept:
+    """A client that is used again, by all threads, until something goes wrong."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._client: DockerClient | None = None
+
+    def client(self, connect: Callable[[], DockerClient]) -> DockerClient:
+        """The one that is kept, or a new one."""
+        with self._lock:
+            if self._client is None:
+                self._client = connect()
+            return self._client
+
+    def drop(self) -> None:
+        """Close it; who still waits for an answer gets it."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
 
 def _knock_at(address: str) -> None:

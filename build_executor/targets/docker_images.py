@@ -1,7 +1,8 @@
 """Images of releases: one with the dependencies, made once per lock, and the source on top of it.
 
-Both are built by the classic builder, without a network: what they need is in their context. The
-base is asked for its Python once, so that the wheels fit it.
+The first is built by the classic builder, without a network: what it needs is in its context. The
+second is the first with the source put into a container that never runs: a fifth of the time of a
+build. The base is asked for its Python once, so that the wheels fit it.
 """
 
 import contextlib
@@ -15,7 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-from docker.errors import APIError, ContainerError, ImageNotFound
+from docker import DockerClient
+from docker.errors import APIError, ContainerError, ImageNotFound, NotFound
 from docker.models.images import Image
 from pydantic import ValidationError
 
@@ -86,8 +88,10 @@ class ReleaseImages:
 
     def remove(self, service: str, release_id: str) -> None:
         """Remove the release's image, and what no other image needs any more."""
-        with self._engine.client() as client, contextlib.suppress(ImageNotFound):
-            client.images.remove(self.name(service, release_id))
+        with self._engine.client() as client:
+            _remove_draft(client, self._draft(service, release_id))
+            with contextlib.suppress(ImageNotFound):
+                client.images.remove(self.name(service, release_id))
         self.prune()
 
     def prune(self) -> None:
@@ -111,13 +115,26 @@ class ReleaseImages:
             self._build_on_dependencies(release, source, tries - 1)
 
     def _build_release(self, release: Release, source: Path, dependencies: str) -> None:
+        """One call makes the image, whole, with all that its container was created with."""
         labels = {SERVICE: release.service, RELEASE: release.id, SCOPE: self.scope}
-        tag = self.name(release.service, release.id)
-        dockerfile = f"FROM {dependencies}\nADD app.tar /app/\nCMD {json.dumps(_serve())}\n"
-        with tempfile.TemporaryFile() as app:
-            _pack_source(source, app)
-            labels |= {KIND: "release", _BASED_ON: dependencies}
-            self._build(tag, labels, dockerfile, {"app.tar": app})
+        repository, _, tag = self.name(release.service, release.id).rpartition(":")
+        draft = self._draft(release.service, release.id)
+        with tempfile.TemporaryFile() as packed, self._engine.client() as client:
+            _pack_source(source, packed)
+            _remove_draft(client, draft)
+            client.api.create_container(
+                dependencies,
+                _serve(),
+                name=draft,
+                labels={**labels, KIND: "release", _BASED_ON: dependencies},
+            )
+            client.api.put_archive(draft, "/app", packed)
+            client.api.commit(draft, repository, tag)
+            _remove_draft(client, draft)
+
+    def _draft(self, service: str, release_id: str) -> str:
+        """The container that the release's image is made of, while it is made."""
+        return f"build-executor-draft-{self.scope}-{plain_name(service, release_id)}"
 
     def _dependencies(self, requirements: Path) -> str:
         """The id of the image with these dependencies, made if there is none."""
@@ -132,10 +149,7 @@ class ReleaseImages:
             except ImageNotFound:
                 _log.info("building the image of the dependencies %s", packages.key)
         with packages.archive.open("rb") as archive:
-            dockerfile = _dependencies_dockerfile(base.id)
-            return self._build(
-                tag, {KIND: "dependencies"}, dockerfile, {"packages.tar.gz": archive}
-            )
+            return self._build(tag, archive, base.id)
 
     def _platform(self, base: Image) -> Platform:
         """What the base image says of its Python; asked once per image."""
@@ -154,22 +168,18 @@ class ReleaseImages:
         write_atomically(file, platform.model_dump_json().encode())
         return platform
 
-    def _build(
-        self, tag: str, labels: dict[str, str], dockerfile: str, files: dict[str, IO[bytes]]
-    ) -> str:
-        """The id of the new image."""
+    def _build(self, tag: str, packages: IO[bytes], base: str) -> str:
+        """The id of the new image of dependencies."""
         with tempfile.TemporaryFile() as context, self._engine.client() as client:
             with tarfile.open(fileobj=context, mode="w") as tar:
-                text = dockerfile.encode()
-                _add(tar, "Dockerfile", io.BytesIO(text))
-                for name, content in files.items():
-                    _add(tar, name, content)
+                _add(tar, "Dockerfile", io.BytesIO(_dependencies_dockerfile(base).encode()))
+                _add(tar, "packages.tar.gz", packages)
             context.seek(0)
             image, _ = client.images.build(
                 fileobj=context,
                 custom_context=True,
                 tag=tag,
-                labels=labels,
+                labels={KIND: "dependencies"},
                 network_mode="none",
                 rm=True,
                 forcerm=True,
@@ -179,6 +189,11 @@ class ReleaseImages:
     def _exists(self, image: str) -> bool:
         with self._engine.client() as client:
             return any(found.id == image for found in client.images.list(all=True))
+
+
+def _remove_draft(client: DockerClient, draft: str) -> None:
+    with contextlib.suppress(NotFound):
+        client.api.remove_container(draft, v=True, force=True)
 
 
 def _platform_of(said: dict[str, str], name: str) -> Platform:

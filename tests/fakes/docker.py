@@ -50,6 +50,7 @@ class Container:
     exit_code: int = 0
     out_of_memory: bool = False
     said: str = ""
+    behaviour: dict[str, Any] = field(default_factory=dict)  # of the release that is put into it
     runs: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @property
@@ -73,10 +74,11 @@ class FakeEngine:
         self.networks: dict[str, dict[str, Any]] = {}
         self.subnet, self.interface = "127.77.0.0/16", "lo"  # where its containers are
         self.refusals: dict[str, str] = {}
-        self.calls, self.cut_at, self.cuts_after = 0, 0, False  # one call that gets no answer
+        # One call that gets no answer, and the next, which may be the same asked again.
+        self.calls, self.cut_at, self.cuts_after = 0, 0, False
         self.built: list[str] = []
         self.hidden: set[str] = set()  # containers that are made just after one looked for them
-        self.before_build: Callable[[], None] = lambda: None
+        self.before_create: Callable[[str], None] = lambda _: None
         self.before_start: Callable[[], None] = lambda: None
         self.platform = {"python": "3.11", "machine": "x86_64", "libc": "glibc"}
         self._server = _Server(str(path), _handler(self))
@@ -103,7 +105,7 @@ class FakeEngine:
         self.calls += 1
         if "everything" in self.refusals:
             raise ConnectionError(self.refusals["everything"])
-        if self.calls != self.cut_at:
+        if self.cut_at == 0 or self.calls not in {self.cut_at, self.cut_at + 1}:
             return self._answer(method, target, body)
         if self.cuts_after:
             self._answer(method, target, body)
@@ -129,6 +131,7 @@ class FakeEngine:
         yield "GET /images/json", self._list_images
         yield "GET /images/(.+)/json", self._inspect_image
         yield "DELETE /images/(.+)", self._remove_image
+        yield "POST /commit", self._commit
         yield "POST /containers/create", self._create
         yield "GET /containers/json", self._list_containers
         yield "GET /containers/(.+)/json", self._inspect
@@ -136,6 +139,7 @@ class FakeEngine:
         yield "POST /containers/(.+)/stop", self._stop
         yield "POST /containers/(.+)/wait", self._wait
         yield "GET /containers/(.+)/logs", self._logs
+        yield "PUT /containers/(.+)/archive", self._put_archive
         yield "DELETE /containers/(.+)", self._remove
         yield "POST /networks/create", self._create_network
         yield "GET /networks", self._list_networks
@@ -145,19 +149,27 @@ class FakeEngine:
     # -- images
 
     def _build(self, query: dict[str, str], body: bytes) -> Answer:
-        self.before_build()
         with tarfile.open(fileobj=io.BytesIO(body)) as context:
-            dockerfile = _read(context, "Dockerfile").decode()
-            behaviour = _behaviour(context)
-        base = dockerfile.split()[1]
+            base = _read(context, "Dockerfile").decode().split()[1]
         if base not in self.images:
             return 200, json.dumps({"error": f"no such image: {base}"}).encode()
         if "build" in self.refusals:
             return 200, json.dumps({"error": self.refusals["build"]}).encode()
-        image = Image(f"sha256:{_new_id()}", query["t"], json.loads(query["labels"]), behaviour)
+        image = self._keep_image(query["t"], json.loads(query["labels"]), {})
+        return 200, json.dumps({"stream": f"Successfully built {image.id[7:]}\n"}).encode()
+
+    def _commit(self, query: dict[str, str], _: bytes) -> Answer:
+        container = self._find(query["container"])
+        assert container is not None
+        tag = f"{query['repo']}:{query['tag']}"
+        image = self._keep_image(tag, container.labels, container.behaviour)
+        return 201, json.dumps({"Id": image.id}).encode()
+
+    def _keep_image(self, tag: str, labels: dict[str, str], behaviour: dict[str, Any]) -> Image:
+        image = Image(f"sha256:{_new_id()}", tag, labels, behaviour)
         self.images[image.id] = image
         self.built.append(image.tag)
-        return 200, json.dumps({"stream": f"Successfully built {image.id[7:]}\n"}).encode()
+        return image
 
     def _find_image(self, name: str) -> Image | None:
         found = (i for i in self.images.values() if name in {i.id, i.tag, i.id[7:]})
@@ -206,13 +218,22 @@ class FakeEngine:
 
     def _create(self, query: dict[str, str], body: bytes) -> Answer:
         config = json.loads(body)
+        self.before_create(query.get("name", ""))
         image = self._find_image(config["Image"])
-        assert image is not None
+        if image is None:
+            return 404, json.dumps({"message": f"No such image: {config['Image']}"}).encode()
         if any(query.get("name") == container.name for container in self.containers.values()):
             return 409, b'{"message": "Conflict. The container name is already in use"}'
         container = Container(_new_id(), query.get("name", ""), image, config)
         self.containers[container.id] = container
         return 201, json.dumps({"Id": container.id, "Warnings": []}).encode()
+
+    def _put_archive(self, name: str, _: object, body: bytes) -> Answer:
+        container = self._find(name)
+        assert container is not None
+        with tarfile.open(fileobj=io.BytesIO(body)) as app:
+            container.behaviour = json.loads(_read(app, "./behaviour.json"))
+        return _json({})
 
     def _find(self, name: str) -> Container | None:
         found = (c for c in self.containers.values() if name in {c.id, c.name})
@@ -297,6 +318,8 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 def _handler(engine: FakeEngine) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # connections are kept
+
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             status, content = engine.answer(self.command, self.path, body)
@@ -306,7 +329,7 @@ def _handler(engine: FakeEngine) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_DELETE = _answer  # noqa: N815 - http.server's names
+        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - http.server's names
 
         def address_string(self) -> str:
             return "unix"
@@ -357,11 +380,3 @@ def _read(context: tarfile.TarFile, name: str) -> bytes:
     content = context.extractfile(name)
     assert content is not None
     return content.read()
-
-
-def _behaviour(context: tarfile.TarFile) -> dict[str, Any]:
-    if "app.tar" not in context.getnames():
-        return {}
-    with tarfile.open(fileobj=io.BytesIO(_read(context, "app.tar"))) as app:
-        behaviour: dict[str, Any] = json.loads(_read(app, "./behaviour.json"))
-        return behaviour

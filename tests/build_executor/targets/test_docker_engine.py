@@ -90,10 +90,12 @@ def test_a_base_is_asked_for_its_python_once(
     target: HostTarget, engine: FakeEngine, releases: Releases
 ) -> None:
     target.install(releases.build("1.0.0").release)
-    engine.refusals["POST /containers/"] = "must not be asked again"
+    created: list[str] = []
+    engine.before_create = created.append
 
     target.install(releases.build("2.0.0").release)
 
+    assert ["draft" in name for name in created] == [True]
     assert len(engine.built) == 3
     assert engine.containers == {}
 
@@ -117,17 +119,31 @@ def test_an_image_that_cannot_be_built_says_why(
 def test_dependencies_that_somebody_pruned_meanwhile_are_built_again(
     target: HostTarget, engine: FakeEngine, release: Release
 ) -> None:
-    def prune_once() -> None:
-        found = [i for i in engine.images.values() if "dependencies" in i.tag]
-        if found:
-            del engine.images[found[0].id]
-            engine.before_build = lambda: None
+    def prune_once(container: str) -> None:
+        if "draft" in container:
+            found = next(i for i in engine.images.values() if "dependencies" in i.tag)
+            del engine.images[found.id]
+            engine.before_create = lambda _: None
 
-    engine.before_build = prune_once
+    engine.before_create = prune_once
 
     target.install(release)
 
     assert target.start(release.service, release.id)
+
+
+def test_what_a_killed_deployer_left_of_an_image_is_in_nobodys_way(
+    target: HostTarget, engine: FakeEngine, release: Release
+) -> None:
+    engine.refusals["POST /commit"] = "killed"
+    with pytest.raises(DeploymentFailed):
+        target.install(release)
+    assert len(engine.containers) == 1
+    engine.refusals.clear()
+
+    target.install(release)
+
+    assert engine.containers == {}
 
 
 def test_dependencies_go_with_the_last_release_that_needs_them(
@@ -171,9 +187,9 @@ def test_an_image_that_cannot_be_built_even_though_its_dependencies_are_there_is
     target: HostTarget, engine: FakeEngine, releases: Releases
 ) -> None:
     target.install(releases.build("1.0.0").release)
-    engine.refusals["POST /build"] = "the builder is out of order"
+    engine.refusals["POST /commit"] = "the disk is out of order"
 
-    with pytest.raises(DeploymentFailed, match="refuses: the builder is out of order"):
+    with pytest.raises(DeploymentFailed, match="refuses: the disk is out of order"):
         target.install(releases.build("2.0.0").release)
 
 
