@@ -44,13 +44,11 @@ class Rollout(Value):
 
 
 class LiveService(Value):
-    """What users of a service meet on a target, and whether there is a way back from it."""
+    """What users of a service meet on a target."""
 
     release_id: str
     build_id: str
     url: str
-    proven: bool
-    can_roll_back: bool
 
     @property
     def version(self) -> str:
@@ -106,17 +104,10 @@ def prove(deployments: Sequence[Deployment], targets: Sequence[Target]) -> None:
 
 def describe(service: str, target: Target) -> LiveService | None:
     """What is live on the target; None if nothing is."""
-    state = target.read(service)
-    live = state.live_release
+    live = target.read(service).live_release
     if live is None or live.url is None:
         return None
-    return LiveService(
-        release_id=live.id,
-        build_id=live.build_id,
-        url=live.url,
-        proven=live.id in state.proven,
-        can_roll_back=bool(state.fallbacks()),
-    )
+    return LiveService(release_id=live.id, build_id=live.build_id, url=live.url)
 
 
 def _lock_all(

@@ -497,6 +497,4 @@ def test_what_is_live_can_be_described() -> None:
         release_id="2",
         build_id="build-2",
         url="http://127.0.0.1:8350",
-        proven=False,
-        can_roll_back=True,
     )

@@ -40,9 +40,7 @@ def test_what_is_registered_says_which_build_it_is(registry: ServiceDirectory) -
 def test_a_rollback_points_to_the_restored_service(registry: ServiceDirectory) -> None:
     register(deployment(SECOND), CONTRACT, registry)
 
-    restored = LiveService(
-        release_id="1.1.0-a", build_id="6", url=FIRST, proven=True, can_roll_back=False
-    )
+    restored = LiveService(release_id="1.1.0-a", build_id="6", url=FIRST)
     restore_registration("shop", restored, "restored 1.1.0-a", registry)
 
     listing = Listing.model_validate_json(Path(registry.location).read_bytes())
