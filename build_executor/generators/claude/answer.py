@@ -31,7 +31,6 @@ class Block:
     start: Json
     pieces: list[str] = field(default_factory=list)
     signature: str = ""
-    is_closed: bool = False
 
     @property
     def kind(self) -> str:
@@ -97,13 +96,12 @@ class Answer:
                 self._take_content(event)
 
     def _take_content(self, event: Json) -> None:
+        """A block's own end proves nothing: it comes after half a call as well."""
         match event.get("type"):
             case "content_block_start":
                 self.blocks.append(Block(event["content_block"]))
             case "content_block_delta":
                 self._append(event["delta"])
-            case "content_block_stop":
-                self.blocks[-1].is_closed = True
 
     def _append(self, delta: Json) -> None:
         block = self.blocks[-1]
@@ -132,11 +130,7 @@ class Answer:
         """The tool calls that nothing can cut any more."""
         fine = self.outcome is Outcome.COMPLETE or self.is_paused
         certain = self.blocks if fine else self.blocks[:-1]
-        return [
-            block
-            for block in certain
-            if block.kind == "tool_use" and block.is_closed and block.input is not None
-        ]
+        return [block for block in certain if block.kind == "tool_use" and block.input is not None]
 
     def text(self) -> str:
         """What was said beside the calls."""

@@ -346,6 +346,25 @@ def test_the_next_model_is_asked_when_one_is_gone(
     assert f"{OLD} is gone: not_found_error 404: model: {OLD}" in caplog.text
 
 
+def test_the_configured_models_are_asked_in_their_order(
+    server: MessagesServer, settings: Settings
+) -> None:
+    configured = settings.model_copy(
+        update={
+            "anthropic_base_url": server.url,
+            "anthropic_api_key": Settings(anthropic_api_key=server.key).anthropic_api_key,
+            "claude_model": "claude-gone",
+            "claude_fallback_models": ("claude-opus-5-5", "claude-gone", NEW),
+        }
+    )
+    server.otherwise = writes(BOTH)
+
+    reply = open_configured(configured, BUILD).ask(QUESTION)
+
+    assert reply.model == "claude-opus-5-5"
+    assert [one.body["model"] for one in server.seen] == ["claude-gone", *["claude-opus-5-5"] * 2]
+
+
 def test_it_is_said_when_every_model_is_gone(
     server: MessagesServer, open_claude: OpenClaude
 ) -> None:
