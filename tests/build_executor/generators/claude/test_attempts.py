@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from build_executor.errors import CostCeilingReached, GenerationFailed, ModelUnavailable
+from build_executor.events import parse
 from build_executor.generation import put_in_place
 from build_executor.generators.claude import loop
 from build_executor.generators.claude.earlier_work import Order, begin, keep
@@ -63,6 +64,16 @@ def test_what_the_gates_blame_is_asked_again(tmp_path: Path) -> None:
     assert filling.attempts[0].dollars == 0.01
 
 
+def test_every_written_function_is_told_to_whoever_watches(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        filled(order_of(tmp_path, FakeGates()), answering(bank.GOOD))
+
+    told = [event.message for record in caplog.records if (event := parse(record.getMessage()))]
+    assert [f"generated function {name}" for name in bank.GOOD] == told
+
+
 def test_a_model_is_shown_all_that_it_needs_to_write_a_function(tmp_path: Path) -> None:
     _, model = filled(order_of(tmp_path, FakeGates()), answering(bank.GOOD))
 
@@ -115,6 +126,9 @@ def test_the_last_attempt_asks_for_each_function_alone(tmp_path: Path) -> None:
     assert filling.ended == "3 attempts were made"
     assert filling.attempts[-1].outcomes == ("truncated: too long", "complete")
     assert prompt("single").text.splitlines()[0] in model.questions[3].task
+    assert [question.effort for question in model.questions] == ["medium"] * 2 + ["high"] * 2
+    assert len({question.task.splitlines()[0] for question in model.questions}) == 3
+    assert [question.attempt for question in model.questions] == [1, 2, 3, 3]
 
 
 @pytest.mark.parametrize(
