@@ -50,6 +50,7 @@ class Container:
     exit_code: int = 0
     out_of_memory: bool = False
     said: str = ""
+    forwards: Path | None = None  # the table of routes
     behaviour: dict[str, Any] = field(default_factory=dict)  # of the release that is put into it
     runs: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -79,6 +80,8 @@ class FakeEngine:
         self.built: list[str] = []
         self.hidden: set[str] = set()  # containers that are made just after one looked for them
         self.before_create: Callable[[str], None] = lambda _: None
+        self._forwarding: set[Path] = set()
+        self._handing_over = threading.Lock()
         self.before_start: Callable[[], None] = lambda: None
         self.platform = {"python": "3.11", "machine": "x86_64", "libc": "glibc"}
         self._server = _Server(str(path), _handler(self))
@@ -89,7 +92,7 @@ class FakeEngine:
 
     def __exit__(self, *_: object) -> None:
         for container in self.containers.values():
-            self._end(container)
+            container.runs.close()
         self._server.shutdown()
         self._server.server_close()
 
@@ -262,9 +265,8 @@ class FakeEngine:
         assert container is not None
         argv = container.config.get("Cmd") or []
         if "build_executor.forwarder" in argv and "switch" not in self.refusals:
-            state, admin = Path(argv[4]), Path(argv[5])
-            container.runs.enter_context(running_forwarder(state, admin))
-            container.status = "running"
+            container.status, container.forwards = "running", Path(argv[4])
+            self._hand_over()
         elif container.image.id == BASE:
             container.status, container.said = "exited", json.dumps(self.platform)
         elif "crash" in container.image.behaviour:
@@ -284,8 +286,8 @@ class FakeEngine:
     def _stop(self, name: str, *_: object) -> Answer:
         container = self._find(name)
         assert container is not None
-        self._end(container)
         container.status = "exited"
+        self._end(container)
         return 204, b""
 
     def _wait(self, *_: object) -> Answer:
@@ -301,12 +303,31 @@ class FakeEngine:
         container = self._find(name)
         if container is None:
             return 404, b'{"message": "No such container"}'
-        self._end(container)
         del self.containers[container.id]
+        self._end(container)
         return 204, b""
 
     def _end(self, container: Container) -> None:
         container.runs.close()
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Of the forwarders with one table, one works, and the next one when that has ended."""
+        with self._handing_over:
+            for container in list(self.containers.values()):
+                state, runs = container.forwards, container.status == "running"
+                if state is not None and runs and state not in self._forwarding:
+                    admin = Path(container.config["Cmd"][5])
+                    container.runs.enter_context(self._forwarder(state, admin))
+
+    @contextlib.contextmanager
+    def _forwarder(self, state: Path, admin: Path) -> Iterator[None]:
+        self._forwarding.add(state)
+        try:
+            with running_forwarder(state, admin):
+                yield
+        finally:
+            self._forwarding.remove(state)
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
