@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     keep_days: int = Field(
         default=30, ge=2, description="how long caches and logs are kept that nobody uses"
     )
+    keep_history_days: int = Field(
+        default=90, ge=2, description="how long Prefect knows of runs whose release is nowhere"
+    )
     guard_seconds: float = Field(
         default=10, ge=0, le=900, description="how long a new release is watched, the old one warm"
     )
@@ -281,7 +284,7 @@ class Settings(BaseSettings):
 _INSTALLER_VARIABLES = frozenset(
     {"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
     | {"UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"}
-    | {"UV_INDEX_STRATEGY", "UV_INSECURE_HOST", "UV_NO_INDEX", "UV_OFFLINE", "UV_KEYRING_PROVIDER"}
+    | {"UV_INDEX_STRATEGY", "UV_INSECURE_HOST", "UV_OFFLINE", "UV_KEYRING_PROVIDER"}
     | {"UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_HTTP_TIMEOUT"}
 )
 _PIP_VARIABLES = {

@@ -230,7 +230,7 @@ def test_requirements_that_cannot_be_locked_are_no_repair(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
     (workspace.source / "requirements.txt").write_text("no-such-package-here\n")
     unlocked = Finding(gate="requirements", rule="unlocked", message="not pinned")
 
@@ -245,7 +245,7 @@ MISSING = Finding(gate="pytest", rule="test_x", message="No module named 'yaml'"
 def test_a_missing_package_of_the_list_is_required_and_locked(
     workspace: Workspace, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    make_wheel(tmp_path / "wheels", "pyyaml", "x = 1\n", version="6.0.1")
+    make_wheel(tmp_path / "wheels", "pyyaml", "x = 1\n", built="6.0.1-py3-none-any")
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "wheels"))
 

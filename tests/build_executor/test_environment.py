@@ -11,6 +11,7 @@ from build_executor.environment import (
 )
 from build_executor.errors import BuildFailed, CommandFailed
 from build_executor.settings import Settings
+from tests.fakes.wheels import make_source, make_wheel
 
 HASH = "--hash=sha256:" + "0" * 64
 
@@ -108,7 +109,7 @@ def test_the_sandboxs_user_may_read_an_environment(tmp_path: Path, settings: Set
 def test_a_package_that_cannot_be_installed_leaves_nothing(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
     path = requirements(tmp_path, f"no-such-package-here==1.0 {HASH}\n")
 
     with pytest.raises(BuildFailed, match="cannot be installed") as failure:
@@ -116,6 +117,59 @@ def test_a_package_that_cannot_be_installed_leaves_nothing(
 
     assert "no-such-package-here" in failure.value.findings[0].message
     assert list((settings.cache / "environments").iterdir()) == []
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is the only index."""
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "packages"))
+    return tmp_path / "packages"
+
+
+def test_a_locked_wheel_is_installed(tmp_path: Path, settings: Settings, packages: Path) -> None:
+    path = requirements(tmp_path, make_wheel(packages, "plain", "x = 1\n"))
+
+    provide_environment(path, tmp_path / "env", settings)
+
+    assert list((tmp_path / "env").rglob("plain.py"))
+
+
+def test_another_file_than_the_locked_one_is_refused(
+    tmp_path: Path, settings: Settings, packages: Path
+) -> None:
+    path = requirements(tmp_path, make_wheel(packages, "plain", "x = 1\n"))
+    make_wheel(packages, "plain", "x = 2  # by somebody else\n")
+
+    with pytest.raises(BuildFailed, match="cannot be installed"):
+        provide_environment(path, tmp_path / "env", settings)
+
+
+def test_what_a_package_needs_has_to_be_locked_as_well(
+    tmp_path: Path, settings: Settings, packages: Path
+) -> None:
+    make_wheel(packages, "inner", "x = 1\n")
+    path = requirements(tmp_path, make_wheel(packages, "outer", "", needs="inner"))
+
+    with pytest.raises(BuildFailed, match="cannot be installed") as failure:
+        provide_environment(path, tmp_path / "env", settings)
+
+    assert "inner" in failure.value.findings[0].message
+
+
+def test_nothing_of_a_package_without_a_wheel_is_run(
+    tmp_path: Path, settings: Settings, packages: Path
+) -> None:
+    marker = tmp_path / "was-run"
+    path = requirements(tmp_path, make_source(packages, "sourced", marker))
+
+    with pytest.raises(BuildFailed, match="cannot be installed"):
+        provide_environment(path, tmp_path / "env", settings)
+    path.write_text("sourced\n")
+    with pytest.raises(CommandFailed):
+        lock_requirements(path, settings)
+
+    assert not marker.exists()
 
 
 def test_an_environment_that_another_build_prepared_meanwhile_is_used(
@@ -141,7 +195,7 @@ def test_a_cache_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 def test_requirements_that_cannot_be_resolved_stay_as_they_were(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
     path = requirements(tmp_path, "no-such-package-here\n")
 
     with pytest.raises(CommandFailed):

@@ -17,7 +17,7 @@ SMALL_BOARD = Platform(python="3.12", machine="aarch64")
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "wheels"))
     return Settings(build_executor_home=tmp_path / "home")
 
@@ -71,8 +71,8 @@ def test_the_same_lock_gives_the_same_archive_again(
 
 
 def test_each_platform_has_its_own(tmp_path: Path, lock: Path, settings: Settings) -> None:
-    tag = "cp312-cp312-manylinux_2_28_aarch64"
-    lock.write_text(make_wheel(tmp_path / "wheels", "greeting", "print('board')\n", tag=tag))
+    built = "1.0-cp312-cp312-manylinux_2_28_aarch64"
+    lock.write_text(make_wheel(tmp_path / "wheels", "greeting", "print('board')\n", built=built))
 
     made = vendored_dependencies(lock, SMALL_BOARD, settings)
 
@@ -82,8 +82,8 @@ def test_each_platform_has_its_own(tmp_path: Path, lock: Path, settings: Setting
 def test_a_package_without_a_wheel_for_the_platform_is_refused(
     tmp_path: Path, lock: Path, settings: Settings
 ) -> None:
-    tag = "cp312-cp312-manylinux_2_28_aarch64"
-    lock.write_text(make_wheel(tmp_path / "wheels", "boards", "", tag=tag))
+    built = "1.0-cp312-cp312-manylinux_2_28_aarch64"
+    lock.write_text(make_wheel(tmp_path / "wheels", "boards", "", built=built))
 
     with pytest.raises(DeploymentFailed, match=r"Python 3\.11 on x86_64") as failure:
         vendored_dependencies(lock, OLD_LAPTOP, settings)

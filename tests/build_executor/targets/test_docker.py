@@ -42,7 +42,7 @@ def engine(docker_engine: str) -> Iterator[docker.DockerClient]:
 @pytest.fixture
 def greeting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The line of a lock that demands a package of ours; no index is asked for it."""
-    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "wheels"))
     return make_wheel(tmp_path / "wheels", "greeting", "said = 'hello'\n")
 
