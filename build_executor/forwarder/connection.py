@@ -11,6 +11,7 @@ import contextlib
 import time
 from typing import NamedTuple
 
+from build_executor.forwarder.crowd import Crowd
 from build_executor.forwarder.frames import GOING_AWAY, Frames
 from build_executor.forwarder.side import Side
 from build_executor.forwarder.tallies import Tallies
@@ -18,8 +19,10 @@ from build_executor.forwarder.ways import Way
 
 RETRY_SECONDS = 0.05
 # A listener whose queue is full says neither yes nor no, nor does the address of a dead container.
-_CONNECT_SECONDS = 0.2
-_IDLE_SECONDS = 1.0
+# The latter is asked often, so that its clients meet the next one at once; the former, which still
+# answers others, is asked once for as long as the kernel takes to ask again.
+_CONNECT_SECONDS, _BUSY_SECONDS = 0.2, 1.2
+_IDLE_SECONDS, _STUCK_SECONDS = 1.0, 10.0
 _REFUSAL_SECONDS = 1.0
 _FAILURES = (b"HTTP/1.1 5", b"HTTP/1.0 5")
 _BODY = b'{"status":"error","error":{"code":"service_unavailable"}}'
@@ -55,14 +58,19 @@ def announce_close(response: bytes) -> bytes:
 class Connection:
     """Brings a client to where its way leads when it arrives, and keeps it there."""
 
-    def __init__(self, way: Way, tallies: Tallies, patience: Patience) -> None:
-        self._way, self._tallies, self._patience = way, tallies, patience
+    def __init__(self, way: Way, crowd: Crowd, tallies: Tallies, patience: Patience) -> None:
+        self._way, self._crowd, self._tallies, self._patience = way, crowd, tallies, patience
         self.client = Side(self._request)
         self._server = Side(self._response)
         self.upstream: str | None = None
         self._asked = self._is_tunnel = self._is_dismissed = False
         self._frames: Frames | None = None
         self._quiet_since = time.monotonic()
+
+    async def turn_away(self) -> None:
+        """Say that there is no room for this client."""
+        await self.client.connected
+        await self._refuse()
 
     async def run(self) -> None:
         """Forward until both ends are gone."""
@@ -84,8 +92,11 @@ class Connection:
 
     def is_idle(self) -> bool:
         """Whether nobody waits for an answer: a keep-alive connection between two requests."""
-        quiet = time.monotonic() - self._quiet_since
-        return not self._asked and not self._is_tunnel and quiet > _IDLE_SECONDS
+        return not self._asked and self._is_quiet(_IDLE_SECONDS)
+
+    def is_stuck(self) -> bool:
+        """Whether a request or its answer has not gone on for long."""
+        return self._asked and self._is_quiet(_STUCK_SECONDS)
 
     def end(self) -> None:
         """Close both ends once what they are owed is sent."""
@@ -110,23 +121,39 @@ class Connection:
 
     async def _connect(self, upstream: str | None) -> None:
         """Follow the way while it is refused: it may be moved, or the service come back."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._patience.hold
+        deadline = asyncio.get_running_loop().time() + self._patience.hold
         refused: set[str] = set()
         while upstream is not None:
-            host, _, port = upstream.rpartition(":")
-            with contextlib.suppress(OSError):
-                async with asyncio.timeout(_CONNECT_SECONDS):
-                    await loop.create_connection(self._new_server, host, int(port))
-                self.upstream = upstream
-                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline), self._crowd.knocking:
+                    if await self._knock(upstream):
+                        self.upstream = upstream
+                        return
             if upstream not in refused:
                 refused.add(upstream)
                 self._tallies.failed(upstream)
-            if loop.time() > deadline:
+            if asyncio.get_running_loop().time() >= deadline:
                 return
-            await asyncio.sleep(RETRY_SECONDS)
             upstream = self._way.upstream()
+
+    async def _knock(self, upstream: str) -> bool:
+        """Connect; or, not to be asked at once again, return a moment after that has failed."""
+        loop = asyncio.get_running_loop()
+        host, _, port = upstream.rpartition(":")
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(self._connect_seconds(upstream)):
+                await loop.create_connection(self._new_server, host, int(port))
+            return True
+        await asyncio.sleep(RETRY_SECONDS)
+        return False
+
+    def _connect_seconds(self, upstream: str) -> float:
+        return _BUSY_SECONDS if self._tallies.answers_now(upstream) else _CONNECT_SECONDS
+
+    def _is_quiet(self, seconds: float) -> bool:
+        """Whether a request's connection has both ends, and nothing was said for so long."""
+        quiet = time.monotonic() - self._quiet_since
+        return self.upstream is not None and not self._is_tunnel and quiet > seconds
 
     def _new_server(self) -> Side:
         """One for each attempt: that of an attempt which came too late is of no use any more."""

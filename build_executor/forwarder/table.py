@@ -9,12 +9,13 @@ import os
 import socket
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from build_executor.forwarder.connection import RETRY_SECONDS, Connection, Patience
+from build_executor.forwarder.crowd import Crowd
 from build_executor.forwarder.routes import Refused, Route, read_table, write_table
 from build_executor.forwarder.side import Side
 from build_executor.forwarder.tallies import Tallies
@@ -48,6 +49,7 @@ class Forwarder:
         self._fences: dict[str, int] = {}
         self._listeners: dict[Door, Listener] = {}
         self._connections: set[Connection] = set()
+        self._crowds: defaultdict[str, Crowd] = defaultdict(Crowd)
         self._tasks: set[asyncio.Task[None]] = set()
         self._tallies = Tallies()
         self._changing = asyncio.Lock()
@@ -177,7 +179,7 @@ class Forwarder:
         try:
             listener.bind((self._host, port))
             server = await asyncio.get_running_loop().create_server(
-                lambda: self._accept(way), sock=listener, backlog=_BACKLOG
+                lambda: self._accept(door, way), sock=listener, backlog=_BACKLOG
             )
         except OSError as error:
             listener.close()
@@ -208,9 +210,10 @@ class Forwarder:
         kind = PreviewWay if door.is_preview else PublicWay
         return kind(lambda: self._routes.get(door.service))
 
-    def _accept(self, way: Way) -> Side:
-        connection = Connection(way, self._tallies, self._patience)
-        self._spawn(self._forward(connection))
+    def _accept(self, door: Door, way: Way) -> Side:
+        crowd = self._crowds[door.service]
+        connection = Connection(way, crowd, self._tallies, self._patience)
+        self._spawn(self._forward(connection, crowd))
         return connection.client
 
     def _connections_of(self, upstream: str) -> list[Connection]:
@@ -227,12 +230,16 @@ class Forwarder:
             connection.cut()
         return len(left)
 
-    async def _forward(self, connection: Connection) -> None:
+    async def _forward(self, connection: Connection, crowd: Crowd) -> None:
+        if not crowd.admit(connection):
+            await connection.turn_away()
+            return
         self._connections.add(connection)
         try:
             await connection.run()
         finally:
             self._connections.discard(connection)
+            crowd.leave(connection)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

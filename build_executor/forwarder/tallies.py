@@ -1,5 +1,8 @@
 """How many requests each upstream answered, and how many it failed."""
 
+import time
+
+_LATELY_SECONDS = 0.5
 _MOST = 256  # of the upstreams of the past
 
 
@@ -11,15 +14,21 @@ class Tallies:
 
     def __init__(self) -> None:
         self._of: dict[str, list[int]] = {}
+        self._last: dict[str, float] = {}
 
     def answered(self, upstream: str, *, is_failure: bool) -> None:
         """One request was answered."""
-        tally = self._of.get(upstream) or self._new(upstream)
-        tally[1 if is_failure else 0] += 1
+        self._tally(upstream)[1 if is_failure else 0] += 1
+        self._last[upstream] = time.monotonic()
 
     def failed(self, upstream: str) -> None:
         """One request or connection was not."""
-        self.answered(upstream, is_failure=True)
+        self._tally(upstream)[1] += 1
+
+    def answers_now(self, upstream: str) -> bool:
+        """Whether it has answered somebody within the last half second."""
+        last = self._last.get(upstream)
+        return last is not None and time.monotonic() - last < _LATELY_SECONDS
 
     def report(self) -> dict[str, dict[str, int]]:
         """Both counts by upstream."""
@@ -28,8 +37,11 @@ class Tallies:
             for upstream, (answered, failed) in self._of.items()
         }
 
-    def _new(self, upstream: str) -> list[int]:
-        if len(self._of) >= _MOST:
-            del self._of[next(iter(self._of))]
-        self._of[upstream] = [0, 0]
+    def _tally(self, upstream: str) -> list[int]:
+        if upstream not in self._of:
+            if len(self._of) >= _MOST:
+                oldest = next(iter(self._of))
+                del self._of[oldest]
+                self._last.pop(oldest, None)
+            self._of[upstream] = [0, 0]
         return self._of[upstream]

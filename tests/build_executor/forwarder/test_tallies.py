@@ -1,3 +1,6 @@
+import pytest
+
+from build_executor.forwarder import tallies as module
 from build_executor.forwarder.tallies import Tallies
 
 
@@ -23,3 +26,15 @@ def test_the_upstreams_of_the_past_are_forgotten() -> None:
 
     assert len(tallies.report()) < 300
     assert "a:999" in tallies.report()
+
+
+def test_who_has_answered_lately_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    tallies = Tallies()
+    tallies.answered("a:1", is_failure=False)
+    tallies.failed("b:1")
+
+    monkeypatch.setattr(module, "_LATELY_SECONDS", 1000.0)
+    assert tallies.answers_now("a:1")
+    assert not tallies.answers_now("b:1")
+    monkeypatch.setattr(module, "_LATELY_SECONDS", 0.0)
+    assert not tallies.answers_now("a:1")
