@@ -5,6 +5,7 @@ same, are taken over: nobody loses work, and nothing is paid for twice.
 """
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -52,6 +53,7 @@ class Order:
     workspace: Workspace
     settings: Settings
     judged_by: Callable[["Order"], Judge] = confined_gates
+    clock: Callable[[], float] = time.monotonic
 
     def open_gates(self) -> Judge:
         """Whoever judges; GenerationFailed if nobody can."""

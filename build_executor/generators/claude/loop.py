@@ -1,13 +1,12 @@
 """The loop: a model writes functions, the gates judge them, and the best of each one is kept.
 
 Three attempts at the most, each another question. What was accepted stays accepted; a function that
-never passes leaves its operation as the compiler has it. No model, no money left, a refusal or no
-progress end the loop early, and none of them fails a build: the service is then what it would be
-without a model, and says so.
+never passes leaves its operation as the compiler has it. No model, no money or time left, a refusal
+or no progress end the loop early, and none of them fails a build: the service is then what it would
+be without a model, and says so.
 """
 
 import logging
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -49,6 +48,7 @@ from build_executor.models import Finding
 from build_executor.phases import Phase
 from build_executor.spec.contract import Contract
 
+_LONGEST = 600  # seconds; what was asked for by then is still waited for, and judged
 _PERCENT = 5  # the code's own progress begins at 10
 _log = logging.getLogger(__name__)
 
@@ -57,10 +57,13 @@ def attempt(order: Order, filling: Filling, model: Model, number: int) -> Fillin
     """The account after one more attempt; GenerationFailed where nothing confines the code."""
     gates = order.open_gates()
     unfilled = find_holes(order.contract, order.spec)
-    started = time.monotonic()
+    started = order.clock()
     answers = _Answers()
     stable = stable_part(unfilled, order.spec)
     for question in questions(unfilled, stable, filling, attempt=number):
+        if order.clock() - started > _LONGEST:
+            answers.stopped = f"out of time: attempt {number} had {_LONGEST // 60} minutes"
+            break
         if not answers.take(model, question):
             break
     judgement = _judge(unfilled, filling, answers, gates)
@@ -73,7 +76,7 @@ def attempt(order: Order, filling: Filling, model: Model, number: int) -> Fillin
         models=tuple(dict.fromkeys(reply.model for reply in answers.replies)),
         usage=sum((reply.usage for reply in answers.replies), start=Usage()),
         dollars=_dollars(answers.replies),
-        seconds=round(time.monotonic() - started, 1),
+        seconds=round(order.clock() - started, 1),
     )
     return _ended(_updated(filling, unfilled, answers, judgement, report), answers)
 

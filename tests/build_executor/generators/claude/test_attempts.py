@@ -1,5 +1,6 @@
 """The loop's decisions, with a scripted model and gates that run nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from build_executor.generators.filling import (
     keep_filling,
     read_filling,
 )
-from build_executor.generators.model import Outcome
+from build_executor.generators.model import Outcome, Question, Reply
 from build_executor.models import Finding
 from build_executor.settings import Settings
 from build_executor.spec.derivation import derive_contract
@@ -147,6 +148,23 @@ def test_what_ends_the_loop_is_said(tmp_path: Path, step: Step, why: str) -> Non
     assert len(model.questions) == 1
     settled = filling.settled(derive_contract(SPEC))
     assert "nothing was written" in str(settled.gaps)
+
+
+def test_no_further_function_is_asked_for_when_the_time_is_up(tmp_path: Path) -> None:
+    now = [0.0]
+
+    def slowly(question: Question) -> Reply:
+        now[0] += 601
+        return reply({name: bank.GOOD[name] for name in question.functions})
+
+    order = replace(order_of(tmp_path, FakeGates()), clock=lambda: now[0])
+
+    filling, model = filled(order, reply(outcome=Outcome.TOO_LONG), slowly)
+
+    assert [len(question.functions) for question in model.questions] == [2, 1]
+    assert filling.functions.keys() == {bank.DEPOSIT}
+    assert filling.ended == "out of time: attempt 2 had 10 minutes"
+    assert filling.attempts[1].seconds == 601
 
 
 def test_after_prose_another_form_is_tried(tmp_path: Path) -> None:
