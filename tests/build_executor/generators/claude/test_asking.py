@@ -523,6 +523,7 @@ def test_an_answer_that_never_brings_anything_is_no_model(
         Claude(endpoint, (NEW,), spending, LONG).ask(QUESTION)
 
     assert spending.cost().calls[0].outcome == "abandoned"
+    assert spending.cost().counted_dollars > 0
 
 
 def time_passes() -> None:
