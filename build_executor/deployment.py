@@ -22,7 +22,7 @@ from build_executor.guard import Gate, Guarded, Span, findings_of, guard, watch_
 from build_executor.models import Check, Deployment, Release, Value, VerifiedRelease
 from build_executor.phases import Phase
 from build_executor.targets.availability import Watches
-from build_executor.targets.state import InstalledRelease
+from build_executor.targets.state import InstalledRelease, ServiceState
 from build_executor.targets.target import Target
 from build_executor.traffic import Host
 
@@ -100,6 +100,20 @@ def prove(deployments: Sequence[Deployment], targets: Sequence[Target]) -> None:
             except (BuildExecutorError, OSError) as error:
                 # The deployment is good; what is left over is retired by the next one.
                 _log.warning("cannot retire old releases on %s: %s", host.name, error)
+
+
+def retire(service: str, target: Target) -> tuple[str, ...]:
+    """Remove what is beyond the releases to keep: what an earlier retirement left; their ids.
+
+    Nothing is removed while what is live is not proven: anything else may be the way back.
+    """
+    state = target.read(service)
+    if not _can_retire(state, target.keep_releases):
+        return ()
+    with target.locked(service, "prune") as ledger:
+        if not _can_retire(ledger.state, target.keep_releases):
+            return ()
+        return _remove_old(Host(target, ledger))
 
 
 def describe(service: str, target: Target) -> LiveService | None:
@@ -266,6 +280,16 @@ def _is_proved(host: Host, deployment: Deployment) -> bool:
 def _retire_superseded(host: Host) -> None:
     for release in host.ledger.state.superseded():
         host.target.stop(host.service, release.id)
-    for release in host.ledger.state.prunable(host.target.keep_releases):
+    _remove_old(host)
+
+
+def _can_retire(state: ServiceState, keep: int) -> bool:
+    return state.live in state.proven and state.switching is None and bool(state.prunable(keep))
+
+
+def _remove_old(host: Host) -> tuple[str, ...]:
+    old = host.ledger.state.prunable(host.target.keep_releases)
+    for release in old:
         host.target.archive(host.service, release.id)
         host.ledger.record(host.ledger.state.without({release.id}))
+    return tuple(release.id for release in old)

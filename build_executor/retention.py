@@ -2,18 +2,21 @@
 
 Kept in any case are the artifacts of every build whose release is on a host, live or proven or
 merely installed, of every build that still runs, and of all that are young; a host that does not
-answer may need anything, so nothing is removed that it could.
+answer may need anything, so nothing is removed that it could. What a night does not come to, the
+next one does.
 """
 
 import logging
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import product
 from pathlib import Path
 
 from build_executor import ownership
 from build_executor.artifacts import BUILD_RECORD, ArtifactStore
-from build_executor.errors import DeploymentFailed
+from build_executor.deployment import retire
+from build_executor.errors import BuildExecutorError, DeploymentFailed
 from build_executor.files import remove_at_once
 from build_executor.models import BuildRecord, Value
 from build_executor.settings import Settings
@@ -22,6 +25,10 @@ from build_executor.targets.target import Target
 
 _YOUNG = timedelta(days=2)  # also what today's costs are counted from
 _WAITING = timedelta(days=7)  # a queued build has its SPEC and nothing else
+
+Forget = Callable[[Collection[str], datetime], int]
+"""Forgets what ended before a moment, but for these builds; how many runs that were."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -32,31 +39,38 @@ class Pruned(Value):
     specs: int = 0
     caches: tuple[str, ...] = ()
     logs: int = 0
+    releases: tuple[str, ...] = ()
+    runs: int = 0
 
     def __str__(self) -> str:
         """One line for a log."""
         return (
             f"removed the artifacts of {len(self.builds)} builds, {self.specs} SPECs, "
-            f"{len(self.caches)} caches, {self.logs} logs"
+            f"{len(self.caches)} caches, {self.logs} logs, {len(self.releases)} releases, "
+            f"{self.runs} runs"
         )
 
 
-def prune(settings: Settings, hosts: Sequence[Target], now: datetime) -> Pruned:
+def prune(settings: Settings, hosts: Sequence[Target], now: datetime, forget: Forget) -> Pruned:
     """Remove what is beyond the settings and needed by nothing; may be repeated or killed."""
     store = ArtifactStore(settings.artifacts)
     records = _records(store)
     pruned = Pruned(caches=tuple(_prune_caches(settings, now)))
+    services = {record.service for record in records.values() if record and record.service}
+    releases = tuple(_retire(services, hosts))
     try:
-        installed = _installed(records.values(), hosts)
+        installed = _installed(services, hosts)
     except DeploymentFailed as error:
         _log.warning("nothing else is removed while a host cannot say what it needs: %s", error)
-        return pruned
+        return pruned.model_copy(update={"releases": releases})
     needed = {release.build_id for release in installed}
     builds = tuple(_prune_builds(store, settings, needed, now))
     left = [record for id_, record in records.items() if id_ not in builds]
     specs = _prune_specs(settings.specs, left, now)
     logs = _prune_logs(settings, {release.id for release in installed}, now)
-    return pruned.model_copy(update={"builds": builds, "specs": specs, "logs": logs})
+    runs = forget(needed, now - timedelta(days=settings.keep_history_days))
+    removed = {"builds": builds, "specs": specs, "logs": logs, "releases": releases, "runs": runs}
+    return pruned.model_copy(update=removed)
 
 
 def _records(store: ArtifactStore) -> dict[str, BuildRecord | None]:
@@ -64,10 +78,16 @@ def _records(store: ArtifactStore) -> dict[str, BuildRecord | None]:
     return {id_: store.read_value(id_, BUILD_RECORD, BuildRecord) for id_ in store.build_ids()}
 
 
-def _installed(
-    records: Iterable[BuildRecord | None], hosts: Sequence[Target]
-) -> list[InstalledRelease]:
-    services = {record.service for record in records if record is not None and record.service}
+def _retire(services: Iterable[str], hosts: Sequence[Target]) -> Iterator[str]:
+    """What is beyond `KEEP_RELEASES` on the hosts that answer and are not being deployed to."""
+    for host, service in product(hosts, sorted(services)):
+        try:
+            yield from retire(service, host)
+        except (BuildExecutorError, OSError) as error:
+            _log.warning("old releases of %s stay on %s: %s", service, host.name, error)
+
+
+def _installed(services: Iterable[str], hosts: Sequence[Target]) -> list[InstalledRelease]:
     states = [host.read(service) for host in hosts for service in sorted(services)]
     return [release for state in states for release in state.releases]
 

@@ -62,16 +62,16 @@ def down(settings: Settings) -> None:
 def run(settings: Settings) -> None:
     """Start the stack, stay until SIGTERM or SIGINT, and end it: what a container needs.
 
-    InvalidSettings if what keeps the stack running ends by itself.
+    What keeps the stack running is back by itself when it is killed, and else started again here.
     """
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
+    supervisor, environment = _supervisor(settings), _environment(settings)
     try:
         up(settings)
         while not stopped.wait(_CHECK_SECONDS):
-            if not _supervisor(settings).is_running():
-                raise InvalidSettings("what keeps the stack running has ended: see its logs")
+            supervisor.start(environment)
     finally:
         down(settings)
 
@@ -109,6 +109,8 @@ def _environment(settings: Settings) -> dict[str, str]:
         "PREFECT_LOGGING_EXTRA_LOGGERS": "build_executor",
         "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.2",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
+        # flows/prune.py deletes old runs; what Prefect kept of them goes too.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,orphans",
         **_prefect_credentials(settings),
     }
 

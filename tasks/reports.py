@@ -8,6 +8,7 @@ from build_executor.artifacts import GENERATION_REPORT
 from build_executor.comparison import Compatibility
 from build_executor.generators.filling import Filling
 from build_executor.models import Check, Deployment, HealthReport, VerifiedRelease
+from build_executor.retention import Pruned
 from build_executor.spec.contract import Contract
 from build_executor.spending import BuildCost
 from tasks import wiring
@@ -79,6 +80,29 @@ def publish_cost(service: str, cost: BuildCost) -> None:
         markdown=cost_evidence(cost),
         description=f"what the language model cost this build of {service}",
     )
+
+
+def publish_pruned(pruned: Pruned) -> None:
+    """A table in Prefect's UI: what the nightly run removed."""
+    removed: dict[str, int | tuple[str, ...]] = {
+        "artifacts of builds": pruned.builds,
+        "releases": pruned.releases,
+        "caches": pruned.caches,
+        "SPECs": pruned.specs,
+        "logs": pruned.logs,
+        "runs in Prefect": pruned.runs,
+    }
+    create_table_artifact(
+        key="pruned",
+        table=[_removed(what, which) for what, which in removed.items()],
+        description="what nobody needed any more",
+    )
+
+
+def _removed(what: str, which: int | tuple[str, ...]) -> dict[str, object]:
+    if isinstance(which, int):
+        return {"what": what, "removed": which, "which": ""}
+    return {"what": what, "removed": len(which), "which": ", ".join(which)}
 
 
 def _row(check: Check) -> dict[str, object]:

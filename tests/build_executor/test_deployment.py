@@ -1,14 +1,15 @@
 import contextlib
+from collections.abc import Iterator
 
 import pytest
 
 from build_executor import deployment
-from build_executor.deployment import Gate, LiveService, describe
+from build_executor.deployment import Gate, LiveService, describe, retire
 from build_executor.errors import DeployLocked, DeploymentFailed
 from build_executor.models import Check, Deployment, Release, RollbackReport, VerifiedRelease
 from build_executor.phases import ErrorState
 from tests.deploying import AT_ONCE, SHOP, assert_nothing, assert_only, fails, passes, verified
-from tests.fakes.target import FakeTarget, Killed
+from tests.fakes.target import FakeLedger, FakeTarget, Killed
 
 
 def deploy(verified: VerifiedRelease, target: FakeTarget, gate: Gate) -> Deployment:
@@ -217,6 +218,44 @@ def test_only_as_many_proven_releases_are_kept_as_the_settings_say() -> None:
 
     assert target.installed == {(SHOP, "2"), (SHOP, "3")}
     assert target.archived == {(SHOP, "1")}
+
+
+def test_what_could_not_be_removed_then_is_removed_later() -> None:
+    target = FakeTarget(keep_releases=2, refuses=frozenset({"archive 1"}))
+    live(target, "1", "2", "3")
+    target.refuses = frozenset()
+
+    assert retire(SHOP, target) == ("1",)
+    assert retire(SHOP, target) == ()
+    assert target.installed == {(SHOP, "2"), (SHOP, "3")}
+
+
+def test_nothing_is_removed_while_what_is_live_is_not_proven() -> None:
+    target = FakeTarget(keep_releases=2, refuses=frozenset({"archive 1"}))
+    live(target, "1", "2", "3")
+    target.refuses = frozenset()
+    deploy(verified("4"), target, passes)
+
+    assert retire(SHOP, target) == ()
+    assert target.archived == set()
+
+
+def test_what_became_live_before_the_lock_was_taken_is_not_proven_either() -> None:
+    class Overtaken(FakeTarget):
+        @contextlib.contextmanager
+        def locked(self, service: str, build_id: str) -> Iterator[FakeLedger]:
+            with super().locked(service, build_id) as ledger:
+                state = self.states[service]
+                self.states[service] = state.model_copy(update={"switching": "4"})
+                yield ledger
+
+    target = Overtaken(keep_releases=1)
+    releases = FakeTarget(keep_releases=5)
+    live(releases, "1", "2", "3")
+    target.states = releases.states
+
+    assert retire(SHOP, target) == ()
+    assert target.archived == set()
 
 
 def test_a_release_that_is_not_live_any_more_is_not_proven() -> None:
