@@ -48,6 +48,7 @@ def questions(
     alone = is_last or TOO_LONG in _rules(holes, rejected)
     for group in [[hole] for hole in holes] if alone else [holes]:
         about = [part for hole in group for part in _about(hole, rejected.get(hole.name))]
+        about = [*_in_place(filling), *about]
         yield Question(
             stable=stable,
             task="\n\n".join([words, *about]),
@@ -97,6 +98,11 @@ def _public(node: ast.FunctionDef | ast.ClassDef | ast.Assign) -> ast.stmt:
 def _is_private(node: ast.stmt) -> bool:
     named = node.targets[0] if isinstance(node, ast.Assign) else node
     return str(getattr(named, "name", getattr(named, "id", ""))).startswith("_")
+
+
+def _in_place(filling: Filling) -> list[str]:
+    """What was accepted: the stable part shows how it was left, and others keep to its records."""
+    return [data(f"in place: {name}", text) for name, text in sorted(filling.functions.items())]
 
 
 def _about(hole: Hole, rejected: Rejected | None) -> Iterator[str]:

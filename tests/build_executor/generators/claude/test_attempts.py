@@ -62,6 +62,8 @@ def test_what_the_gates_blame_is_asked_again(tmp_path: Path) -> None:
     assert "wrong" in model.questions[1].task
     assert "balance=12.5" in model.questions[1].task
     assert model.questions[0].stable == model.questions[1].stable
+    assert bank.GOOD_WITHDRAW.strip() in model.questions[1].task
+    assert bank.GOOD_WITHDRAW.strip() not in model.questions[0].task
     assert filling.attempts[0].dollars == 0.01
 
 
