@@ -1,6 +1,7 @@
 """Releases and their packages on this host: each is in its place whole or not at all."""
 
 import compileall
+import contextlib
 import hashlib
 import secrets
 import shutil
@@ -20,6 +21,7 @@ _PACKAGE_FILES, _PACKAGE_BYTES = 100_000, 2 * 2**30
 _SPARE_BYTES = 64 * 2**20
 _UNPACKED = 6  # times what is packed: the files and their bytecode
 _UNUSED_SECONDS = 24 * 3600
+_KEPT_LOGS = 20
 PACKAGES = ".packages"
 """The link in a release to the packages that it is locked to."""
 
@@ -75,12 +77,13 @@ def install(
 
 
 def remove(places: Places, service: str, release: str, fence: int) -> None:
-    """Remove a release, in one step as far as others can see, and packages that nobody needs."""
+    """Remove a release, in one step as far as others can see, and what nobody needs any more."""
     folder = places.release(service, release)
     with changing(places, service, fence):
         if folder.exists():
             remove_at_once(folder)
     _prune_packages(places)
+    _prune_logs(places.shared(service, "logs"))
 
 
 def _tidy(places: Places, service: str, fence: int) -> None:
@@ -136,6 +139,14 @@ def _unpack(
 def _prune_packages(places: Places) -> None:
     used = {link.resolve() for link in places.root.glob(f"*/releases/*/{PACKAGES}")}
     for folder in places.root.glob(".dependencies/*"):
-        is_old = time.time() - folder.stat().st_mtime > _UNUSED_SECONDS
-        if folder.resolve() not in used and is_old:
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # another service's removal was faster
+            is_old = time.time() - folder.stat().st_mtime > _UNUSED_SECONDS
+            if folder.resolve() not in used and is_old:
+                remove_path(folder)  # or an archive that a killed installer left
+
+
+def _prune_logs(logs: Path) -> None:
+    """What the releases of a service said last is kept of the youngest only."""
+    archived = sorted(logs.glob("*.log"), key=lambda log: log.stat().st_mtime)
+    for log in archived[:-_KEPT_LOGS]:
+        log.unlink(missing_ok=True)

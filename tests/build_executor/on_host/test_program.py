@@ -303,6 +303,32 @@ def test_packages_go_with_the_last_release_that_needs_them(
     assert kept == {"1" * 32, "2" * 32}  # one is used, the other is new: it may be about to be
 
 
+def test_archives_that_killed_installers_left_among_packages_are_removed(
+    ask: Ask, root: Path
+) -> None:
+    folder = root / ".dependencies"
+    folder.mkdir()
+    for name in (".old.tar.gz", ".new.tar.gz"):
+        (folder / name).touch()
+    os.utime(folder / ".old.tar.gz", (0, 0))
+
+    assert ask("remove", **SHOP)["ok"]
+
+    assert [path.name for path in folder.iterdir()] == [".new.tar.gz"]
+
+
+def test_the_youngest_logs_of_releases_that_are_gone_are_kept(ask: Ask, root: Path) -> None:
+    logs = Places(root).shared("shop", "logs")
+    for age in range(25):
+        log = logs / f"{age}.log"
+        log.touch()
+        os.utime(log, (10**9 - age, 10**9 - age))
+
+    assert ask("remove", **SHOP)["ok"]
+
+    assert {log.stem for log in logs.iterdir()} == {str(age) for age in range(20)}
+
+
 # -- instances
 
 
