@@ -173,8 +173,8 @@ def _block_faults(at: int, message: Json, before: Json | None) -> Iterator[str]:
     if message["content"] in ("", []):
         yield f"messages.{at}: all messages must have non-empty content"
     for block in blocks:
-        if block.get("type") == "text" and not block.get("text"):
-            yield f"messages.{at}: text content blocks must be non-empty"
+        if block.get("type") == "text" and not block.get("text", "").strip():
+            yield f"messages.{at}: text content blocks must contain non-whitespace text"
     called = {b["id"] for b in (before or {}).get("content", []) if _is(b, "tool_use")}
     answered = {b["tool_use_id"] for b in blocks if _is(b, "tool_result")}
     if answered - called:

@@ -123,7 +123,9 @@ def _turn(answer: Answer) -> list[dict[str, Any]]:
     said: dict[str, Any] = {
         "role": "assistant",
         "content": [
-            block.said_again() for block in answer.blocks if block.kind != "text" or block.text
+            block.said_again()
+            for block in answer.blocks
+            if block.kind != "text" or block.text.strip()  # an empty one is not taken back
         ],
     }
     results = [_result(block) for block in answer.blocks if block.kind == "tool_use"]

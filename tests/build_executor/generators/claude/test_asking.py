@@ -100,6 +100,17 @@ def test_claude_gets_its_tools_results_until_all_is_written(
     assert len(server.calls) == 2
 
 
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_a_text_of_nothing_is_not_said_again(
+    server: MessagesServer, open_claude: OpenClaude, text: str
+) -> None:
+    server.script = [Says((Text(text), *writes({"one": ONE}).blocks)), writes({"two": TWO})]
+
+    reply = open_claude().ask(QUESTION)
+
+    assert reply.writes == (FIRST, SECOND)
+
+
 def test_thoughts_that_are_not_taken_back_are_left_out(
     server: MessagesServer, open_claude: OpenClaude
 ) -> None:
