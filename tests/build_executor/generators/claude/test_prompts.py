@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from build_executor.generators.claude import prompts
@@ -29,6 +31,14 @@ def test_data_is_the_same_bytes_each_time_and_cannot_end_itself() -> None:
     assert prompts.data("SPEC.md", text) == prompts.data("SPEC.md", text)
     assert prompts.data("SPEC.md", text).count("</data") == 1
     assert "&lt; DATA" in prompts.data("SPEC.md", text)
+
+
+def test_the_marks_of_data_depend_on_it_and_cannot_be_guessed() -> None:
+    pieces = [prompts.data("SPEC.md", "x"), prompts.data("SPEC.md", "y"), prompts.data("a", "x")]
+
+    marks = [re.findall(r'mark="(\w+)"', piece) for piece in pieces]
+    assert all(opened == closed and len(opened) == 24 for opened, closed in marks)
+    assert len({opened for opened, _ in marks}) == 3
 
 
 def test_only_what_can_be_seen_is_shown() -> None:
