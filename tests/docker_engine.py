@@ -95,7 +95,7 @@ def _remove_networks(address: str) -> None:
     """Their bridges would outlive the engine."""
     from build_executor.targets.docker_engine import DockerEngine  # noqa: PLC0415 - slow
 
-    with DockerEngine(address).client() as client:
+    with contextlib.suppress(DeploymentFailed), DockerEngine(address).client() as client:
         client.networks.prune()
 
 

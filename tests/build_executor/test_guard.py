@@ -140,9 +140,9 @@ def test_users_who_meet_more_errors_than_before_get_the_old_release_back(
     target.tallies[SHOP, "1"] = Counts(answered=99, failed=1)
 
     def break_down(url: str) -> tuple[Check, ...]:
-        target.counted.wait(10)  # the lookout begins with what was counted before
+        target.counted.wait(30)  # the lookout begins with what was counted before
         target.counted.clear()
-        target.counted.wait(10)
+        target.counted.wait(30)
         target.tallies[SHOP, "2"] = Counts(answered=0, failed=20)
         return passes(url)
 
@@ -162,9 +162,9 @@ def test_errors_that_users_met_before_as_well_are_no_reason_to_go_back(
     target.tallies[SHOP, "1"] = Counts(answered=50, failed=50)
 
     def fail_as_ever(url: str) -> tuple[Check, ...]:
-        target.counted.wait(10)
+        target.counted.wait(30)
         target.counted.clear()
-        target.counted.wait(10)
+        target.counted.wait(30)
         target.tallies[SHOP, "2"] = Counts(answered=1000, failed=20)
         return passes(url)
 

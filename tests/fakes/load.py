@@ -57,7 +57,7 @@ class Load:
         for user in self._users:
             user.join()
 
-    def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
         """Wait, while the users go on, until the condition holds."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -87,5 +87,5 @@ class Load:
 
     def _connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(
-            self._address.hostname or "", self._address.port, timeout=10
+            self._address.hostname or "", self._address.port, timeout=30
         )

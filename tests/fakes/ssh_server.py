@@ -89,7 +89,7 @@ class _Session(paramiko.ServerInterface):
         self, chanid: int, _: tuple[str, int], destination: tuple[str, int]
     ) -> int:
         try:
-            connection = socket.create_connection(destination, 1)
+            connection = socket.create_connection(destination, 30)
         except OSError:
             return OPEN_FAILED_CONNECT_FAILED
         threading.Thread(target=self._forward, args=(chanid, connection), daemon=True).start()
@@ -100,9 +100,9 @@ class _Session(paramiko.ServerInterface):
         return True
 
     def _forward(self, chanid: int, connection: socket.socket) -> None:
-        channel = self._transport.accept(5)
+        channel = self._transport.accept(30)
         while channel is not None and channel.get_id() != chanid:
-            channel = self._transport.accept(5)
+            channel = self._transport.accept(30)
         if channel is None:
             return
         back = threading.Thread(target=_copy, args=(connection, channel), daemon=True)

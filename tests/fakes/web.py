@@ -67,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if self.path == "/slow":
             self.web.is_asked.set()
-            self.web.go_on.wait(20)
+            self.web.go_on.wait(30)
         self._answer(HTTPStatus.INTERNAL_SERVER_ERROR if self.path == "/broken" else HTTPStatus.OK)
 
     def do_POST(self) -> None:

@@ -52,7 +52,7 @@ def new() -> Iterator[str]:
 
 
 def connected(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), 5)
+    return socket.create_connection(("127.0.0.1", port), 30)
 
 
 def answer(port: int, *parts: bytes) -> str:
@@ -63,7 +63,7 @@ def answer(port: int, *parts: bytes) -> str:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -174,7 +174,7 @@ def test_who_keeps_a_connection_keeps_the_release_until_it_is_withdrawn(
     admin: Admin, port: int, old: str, new: str
 ) -> None:
     admin.point("shop", port, old, candidate={"upstream": new, "header": HEADER})
-    kept = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    kept = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
     def ask() -> tuple[str, str | None]:
         kept.request("GET", "/", headers={"x-try": "new"})
@@ -330,7 +330,7 @@ def test_a_websocket_is_asked_to_end_when_the_time_is_over(admin: Admin, port: i
             client.shutdown(socket.SHUT_WR)
 
             draining.join()
-            assert left.wait(5)
+            assert left.wait(30)
 
 
 def test_a_tunnel_that_cannot_be_asked_is_cut(admin: Admin, port: int) -> None:

@@ -44,7 +44,7 @@ def get(connection: http.client.HTTPConnection) -> tuple[str, str | None]:
 
 
 def ask_once(port: int) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         return get(connection)[0]
     finally:
@@ -52,7 +52,7 @@ def ask_once(port: int) -> str:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -81,7 +81,7 @@ def test_both_directions_are_forwarded_and_end_on_their_own(admin: Admin, port: 
     with upstream(shout) as address:
         admin.point("shop", port, address)
 
-        with socket.create_connection(("127.0.0.1", port), 5) as client:
+        with socket.create_connection(("127.0.0.1", port), 30) as client:
             client.sendall(b"hello")
             client.shutdown(socket.SHUT_WR)
 
@@ -100,7 +100,7 @@ def test_a_server_may_end_its_direction_first(admin: Admin, port: int) -> None:
     with upstream(greet) as address:
         admin.point("shop", port, address)
 
-        with socket.create_connection(("127.0.0.1", port), 5) as client:
+        with socket.create_connection(("127.0.0.1", port), 30) as client:
             assert client.recv(4096) + client.recv(4096) == b"welcome"
             client.sendall(b"thanks")
 
@@ -113,7 +113,7 @@ def test_a_slow_reader_slows_its_upstream_and_loses_nothing(admin: Admin, port: 
     with upstream(lambda client: client.sendall(sent)) as address:
         admin.point("shop", port, address)
 
-        with socket.create_connection(("127.0.0.1", port), 5) as client:
+        with socket.create_connection(("127.0.0.1", port), 30) as client:
             received = bytearray()
             while data := client.recv(65_536):
                 if len(received) < 65_536 * 2:
@@ -132,7 +132,7 @@ def test_an_aborted_upstream_aborts_its_client(admin: Admin, port: int) -> None:
     with upstream(abort) as address:
         admin.point("shop", port, address)
 
-        with socket.create_connection(("127.0.0.1", port), 5) as client:
+        with socket.create_connection(("127.0.0.1", port), 30) as client:
             client.sendall(b"hello")
 
             with pytest.raises(ConnectionResetError):
@@ -144,7 +144,7 @@ def test_new_connections_follow_the_route_and_old_ones_come_over_after_an_answer
 ) -> None:
     with upstream(says("old")) as old, upstream(says("new")) as new:
         admin.point("shop", port, old)
-        kept = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        kept = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         assert get(kept) == ("old", None)
 
         admin.point("shop", port, new)
@@ -179,7 +179,7 @@ def test_a_tunnel_is_never_touched(admin: Admin, port: int) -> None:
 
     with upstream(upgrade) as address, upstream(says("new")) as new:
         admin.point("shop", port, address)
-        with socket.create_connection(("127.0.0.1", port), 5) as client:
+        with socket.create_connection(("127.0.0.1", port), 30) as client:
             client.sendall(b"GET /stream HTTP/1.1\r\n\r\n")
             client.recv(4096)
             admin.point("shop", port, new)
@@ -195,12 +195,12 @@ def test_the_answer_after_a_preliminary_one_announces_the_close(admin: Admin, po
     def answer(client: socket.socket) -> None:
         client.recv(4096)
         client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        go_on.wait(5)
+        go_on.wait(30)
         client.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 
     with upstream(answer) as address, upstream(says("new")) as new:
         admin.point("shop", port, address)
-        with socket.create_connection(("127.0.0.1", port), 5) as client:
+        with socket.create_connection(("127.0.0.1", port), 30) as client:
             client.sendall(b"POST / HTTP/1.1\r\nexpect: 100-continue\r\n\r\n")
             client.recv(4096)
             admin.point("shop", port, new)
@@ -214,7 +214,7 @@ def test_the_answer_after_a_preliminary_one_announces_the_close(admin: Admin, po
 
 def test_a_client_waits_while_its_upstream_restarts(tmp_path: Path, state: Path) -> None:
     port, address = free_port(), f"127.0.0.1:{free_port()}"
-    with running_forwarder(state, tmp_path / "a", hold_seconds=5):
+    with running_forwarder(state, tmp_path / "a", hold_seconds=30):
         Admin(tmp_path / "a").point("shop", port, address)
         answers: list[str] = []
         user = threading.Thread(target=lambda: answers.append(ask_once(port)))
@@ -243,10 +243,10 @@ def early_reader(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("early_reader")
 def test_what_a_held_client_has_said_is_not_lost(tmp_path: Path, state: Path) -> None:
     port, private = free_port(), free_port()
-    with running_forwarder(state, tmp_path / "a", hold_seconds=5):
+    with running_forwarder(state, tmp_path / "a", hold_seconds=30):
         admin = Admin(tmp_path / "a")
         admin.point("shop", port, f"127.0.0.1:{private}")
-        with socket.create_connection(("127.0.0.1", port), 5) as client:
+        with socket.create_connection(("127.0.0.1", port), 30) as client:
             client.sendall(b"GET / HTTP/1.1\r\n\r\n")
             until(lambda: held(admin))
 
@@ -257,17 +257,17 @@ def test_what_a_held_client_has_said_is_not_lost(tmp_path: Path, state: Path) ->
 def test_a_client_is_told_when_its_upstream_accepts_nobody(admin: Admin, port: int) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         address = full.getsockname()
-        with socket.create_connection(address, 5):  # fills its queue
+        with socket.create_connection(address, 30):  # fills its queue
             admin.point("shop", port, f"127.0.0.1:{address[1]}")
 
-            with socket.create_connection(("127.0.0.1", port), 5) as client:
+            with socket.create_connection(("127.0.0.1", port), 30) as client:
                 assert client.recv(4096).startswith(b"HTTP/1.1 503")
 
 
 def test_a_client_is_told_when_its_upstream_stays_away(admin: Admin, port: int) -> None:
     admin.point("shop", port, f"127.0.0.1:{free_port()}")
 
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("POST", "/", body=b"x" * 1000)
     response = connection.getresponse()
 
@@ -279,10 +279,10 @@ def test_a_client_is_told_when_its_upstream_stays_away(admin: Admin, port: int) 
 
 def test_a_held_client_is_told_when_its_service_goes(tmp_path: Path, state: Path) -> None:
     port = free_port()
-    with running_forwarder(state, tmp_path / "a", hold_seconds=5):
+    with running_forwarder(state, tmp_path / "a", hold_seconds=30):
         admin = Admin(tmp_path / "a")
         admin.point("shop", port, f"127.0.0.1:{free_port()}")
-        with socket.create_connection(("127.0.0.1", port), 5) as client:
+        with socket.create_connection(("127.0.0.1", port), 30) as client:
             until(lambda: held(admin))
 
             admin.order(do="remove", service="shop", fence=1)
@@ -292,10 +292,10 @@ def test_a_held_client_is_told_when_its_service_goes(tmp_path: Path, state: Path
 
 def test_held_clients_are_cut_when_the_switch_ends(tmp_path: Path, state: Path) -> None:
     port = free_port()
-    with running_forwarder(state, tmp_path / "a", hold_seconds=5):
+    with running_forwarder(state, tmp_path / "a", hold_seconds=30):
         admin = Admin(tmp_path / "a")
         admin.point("shop", port, f"127.0.0.1:{free_port()}")
-        client = socket.create_connection(("127.0.0.1", port), 5)
+        client = socket.create_connection(("127.0.0.1", port), 30)
         until(lambda: held(admin))
 
     with client, pytest.raises(ConnectionResetError):
@@ -304,7 +304,7 @@ def test_held_clients_are_cut_when_the_switch_ends(tmp_path: Path, state: Path) 
 
 def test_a_client_that_leaves_while_it_is_held_leaves_nothing(admin: Admin, port: int) -> None:
     admin.point("shop", port, f"127.0.0.1:{free_port()}")
-    client = socket.create_connection(("127.0.0.1", port), 5)
+    client = socket.create_connection(("127.0.0.1", port), 30)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
 
@@ -405,13 +405,13 @@ def test_a_drain_waits_for_an_answer_and_then_closes(admin: Admin, port: int) ->
 
     def slow(client: socket.socket) -> None:
         client.recv(4096)
-        go_on.wait(5)
+        go_on.wait(30)
         client.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
         client.recv(4096)
 
     with upstream(slow) as address:
         admin.point("shop", port, address)
-        with socket.create_connection(("127.0.0.1", port), 5) as client:
+        with socket.create_connection(("127.0.0.1", port), 30) as client:
             client.sendall(b"GET / HTTP/1.1\r\n\r\n")
             until(lambda: admin.order(do="status")["in_flight"] == {address: 1})
             draining = in_background(
@@ -433,7 +433,7 @@ def test_a_drain_cuts_what_is_not_answered_in_time(admin: Admin, port: int) -> N
 
     with upstream(never_answers) as address:
         admin.point("shop", port, address)
-        with socket.create_connection(("127.0.0.1", port), 5) as client:
+        with socket.create_connection(("127.0.0.1", port), 30) as client:
             client.sendall(b"x")
             until(lambda: admin.order(do="status")["in_flight"] == {address: 1})
 

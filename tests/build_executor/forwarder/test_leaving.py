@@ -31,11 +31,11 @@ def ending(
         ):
             Admin(tmp_path / "a").point("shop", port, address)
             is_up.set()
-            is_over.wait(20)
+            is_over.wait(30)
 
     thread = threading.Thread(target=forward)
     thread.start()
-    is_up.wait(20)
+    is_up.wait(30)
     return thread, is_over
 
 
@@ -45,14 +45,14 @@ def test_a_request_in_flight_is_answered_and_its_connection_ends(tmp_path: Path)
     def slow(client: socket.socket) -> None:
         client.recv(4096)
         is_asked.set()
-        go_on.wait(20)
+        go_on.wait(30)
         client.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
         client.recv(4096)
 
     forwarder, is_over = ending(tmp_path, slow, port)
-    with socket.create_connection(("127.0.0.1", port), 5) as client:
+    with socket.create_connection(("127.0.0.1", port), 30) as client:
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        is_asked.wait(20)
+        is_asked.wait(30)
 
         is_over.set()
         while not is_free(port):
@@ -73,7 +73,7 @@ def test_a_websocket_is_told(tmp_path: Path) -> None:
         client.recv(4096)
 
     forwarder, is_over = ending(tmp_path, talk, port)
-    with socket.create_connection(("127.0.0.1", port), 5) as client:
+    with socket.create_connection(("127.0.0.1", port), 30) as client:
         client.sendall(b"GET /stream HTTP/1.1\r\n\r\n")
         assert client.recv(4096).startswith(b"HTTP/1.1 101")
 
@@ -99,7 +99,7 @@ def test_a_deployer_that_comes_too_late_is_told(tmp_path: Path) -> None:
 def test_the_table_is_handed_over_before_the_last_answer_is_given(tmp_path: Path) -> None:
     port = free_port()
     forwarder, is_over = ending(tmp_path, says("old"), port)
-    with socket.create_connection(("127.0.0.1", port), 5) as kept:
+    with socket.create_connection(("127.0.0.1", port), 30) as kept:
         kept.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert kept.recv(4096).endswith(b"old")
 

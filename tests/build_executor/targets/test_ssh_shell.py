@@ -225,13 +225,13 @@ def test_a_network_that_fails_is_told_in_words(
 
 
 def test_a_command_is_words_and_no_shell_sees_them(shell: SshShell) -> None:
-    said = shell.run(("printf", "%s|", "$(id)", "a b", "'\";&", "*"), timeout=5)
+    said = shell.run(("printf", "%s|", "$(id)", "a b", "'\";&", "*"), timeout=30)
 
     assert (said.output, said.status) == ("$(id)|a b|'\";&|*|", 0)
 
 
 def test_output_and_status_of_a_failing_command_are_told(shell: SshShell) -> None:
-    said = shell.run(("sh", "-c", "echo out; echo err >&2; exit 7"), timeout=5)
+    said = shell.run(("sh", "-c", "echo out; echo err >&2; exit 7"), timeout=30)
 
     assert (said.output, said.status) == ("out\nerr\n", 7)
 
@@ -275,7 +275,7 @@ def test_a_lost_connection_is_no_success_and_the_next_command_has_a_new_one(
     with failing("the connection was lost"):
         real_shell.run(("sh", "-c", kill_our_session), timeout=20)
 
-    assert real_shell.run(("echo", "again"), timeout=5).output == "again\n"
+    assert real_shell.run(("echo", "again"), timeout=30).output == "again\n"
 
 
 @pytest.mark.full
@@ -293,7 +293,7 @@ def test_a_host_that_falls_silent_is_given_up(
 def test_a_host_that_hangs_is_given_up(
     real_shell: SshShell, production_host: ProductionHost
 ) -> None:
-    real_shell.run(("true",), timeout=5)
+    real_shell.run(("true",), timeout=30)
     production_host.container.pause()
     try:
         with failing("the connection was lost|sshd opens no session|does not speak SSH"):
@@ -319,7 +319,7 @@ def test_an_address_of_the_host_is_reached_by_a_port_of_ours(shell: SshShell, ho
     address = f"127.0.0.1:{Login.parse(host.login).port}"
     url = shell.reach(address)
 
-    with socket.create_connection(("127.0.0.1", port_of(url)), 5) as connection:
+    with socket.create_connection(("127.0.0.1", port_of(url)), 30) as connection:
         assert connection.recv(4) == b"SSH-"
         connection.sendall(b"SSH-2.0-test\r\n")
         connection.shutdown(socket.SHUT_WR)
@@ -331,7 +331,7 @@ def test_an_address_of_the_host_is_reached_by_a_port_of_ours(shell: SshShell, ho
 def test_an_address_where_nobody_listens_ends_at_once(shell: SshShell) -> None:
     url = shell.reach("127.0.0.1:9")
 
-    with socket.create_connection(("127.0.0.1", port_of(url)), 5) as connection:
+    with socket.create_connection(("127.0.0.1", port_of(url)), 30) as connection:
         assert connection.recv(4) == b""
 
 
@@ -378,7 +378,7 @@ def test_a_connection_that_was_lost_in_between_is_replaced(
         shell.run(("true",), timeout=5)
         server.lose()
 
-        assert shell.run(("echo", "again"), timeout=5).output == "again\n"
+        assert shell.run(("echo", "again"), timeout=30).output == "again\n"
 
 
 def test_a_connection_that_is_lost_during_a_command_is_no_success(
@@ -469,7 +469,7 @@ def test_of_much_that_is_said_the_end_is_kept(
 ) -> None:
     monkeypatch.setattr(ssh_shell, "_OUTPUT_LIMIT", 1000)
     with closing_shell(server, server_credentials) as shell:
-        said = shell.run(("seq", "100000"), timeout=5).output
+        said = shell.run(("seq", "100000"), timeout=30).output
 
     assert said.endswith("99999\n100000\n")
     assert len(said) < 200_000
