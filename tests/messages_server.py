@@ -300,7 +300,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(Refuses(404, "not_found_error", f"model: {name}"))
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        length = int(self.headers["content-length"] or -1)
+        content = self.rfile.read(max(length, 0))
+        if len(content) != length:
+            raise ConnectionAbortedError("the client has gone before it had asked")
+        body = json.loads(content)
         self._note(body)
         if self.path == "/v1/messages/count_tokens":
             self._count(body)

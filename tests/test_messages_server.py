@@ -1,7 +1,9 @@
 """The stand-in itself, asked through the real client: it refuses what the real one refuses."""
 
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import anthropic
 import pytest
@@ -183,3 +185,16 @@ def test_a_count_of_tokens_takes_no_output_limit(client: anthropic.Anthropic) ->
     assert client.messages.count_tokens(**asked).input_tokens > 1
     with pytest.raises(anthropic.BadRequestError, match="max_tokens: Extra inputs"):
         client.messages.count_tokens(**asked, extra_body={"max_tokens": 5})
+
+
+@pytest.mark.parametrize("rest", ["\r\n", "content-length: 500\r\n\r\n{"])
+def test_a_client_that_goes_before_it_has_asked_is_no_fault(
+    server: MessagesServer, client: anthropic.Anthropic, rest: str
+) -> None:
+    port = urlsplit(server.url).port or 0
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(f"POST /v1/messages HTTP/1.1\r\n{rest}".encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+
+    assert ask(client).stop_reason == "end_turn"
