@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import pytest
 
-from build_executor.deployment import Rollout, deploy, prove, roll_back
+from build_executor.deployment import Rollout, deploy, prove, retire, roll_back
 from build_executor.errors import DeploymentFailed
 from build_executor.models import Check, Deployment, VerifiedRelease
 from build_executor.targets.host import HostTarget, Patience
@@ -127,6 +127,22 @@ def release_of_units(service: str, host: ProductionHost) -> list[str]:
     units = host.run("ls /home/deploy/.config/systemd/user").split()
     ours = [unit.partition("@")[2] for unit in units if f"-{service}@" in unit]
     return [unit.removesuffix(".service") for unit in ours]
+
+
+def test_the_nightly_run_removes_what_is_beyond_the_releases_to_keep(
+    production_host: ProductionHost, releases: Releases
+) -> None:
+    first, second, third = (releases.build(f"{major}.0.0") for major in (1, 2, 3))
+    for verified in (first, second, third):
+        (deployed,) = live(verified, entered(production_host))
+    target = entered(production_host)
+    target.keep_releases = 2
+
+    assert retire(first.release.service, target) == (first.release.id,)
+    assert retire(first.release.service, target) == ()
+
+    assert release_at(deployed.url) == third.release.id
+    assert_installed_both(second, third, production_host)
 
 
 def test_a_service_and_its_address_come_back_after_a_reboot(
