@@ -9,6 +9,7 @@ from build_executor.deployment import Rollout, deploy
 from build_executor.errors import DeploymentFailed, NoAnswer
 from build_executor.guard import Gate
 from build_executor.models import Check
+from build_executor.targets import availability
 from build_executor.targets.switch import Counts
 from tests.deploying import (
     PRIVATE,
@@ -159,13 +160,13 @@ def test_errors_that_users_met_before_as_well_are_no_reason_to_go_back(
     monkeypatch.setattr(guard, "_LOOK_SECONDS", 0.01)
     target = FakeTarget()
     live(target)
-    target.tallies[SHOP, "1"] = Counts(answered=50, failed=50)
+    target.tallies[SHOP, "1"] = Counts(answered=0, failed=1000)
 
     def fail_as_ever(url: str) -> tuple[Check, ...]:
         target.counted.wait(30)
         target.counted.clear()
         target.counted.wait(30)
-        target.tallies[SHOP, "2"] = Counts(answered=1000, failed=20)
+        target.tallies[SHOP, "2"] = Counts(answered=700, failed=300)
         return passes(url)
 
     deploy(verified("2"), [target], at_the_public_address(fail_as_ever), Rollout(guard_seconds=0.2))
@@ -209,6 +210,21 @@ def test_the_contract_is_asked_again_at_both_addresses_before_the_guard_ends() -
     assert sorted(asked) == sorted([PRIVATE, PUBLIC, PUBLIC, PRIVATE])
 
 
+@pytest.mark.parametrize("address", [PUBLIC, PRIVATE])
+def test_a_contract_that_is_broken_only_at_the_end_of_the_guard_is_seen(address: str) -> None:
+    target, asked = FakeTarget(), list[str]()
+    live(target)
+
+    def gate(url: str) -> tuple[Check, ...]:
+        asked.append(url)
+        return fails(url) if asked.count(address) > 1 and url == address else passes(url)
+
+    failure = failure_of(target, gate, Rollout(guard_seconds=0.05))
+
+    assert [finding.message.rpartition(": ")[2] for finding in failure.findings] == ["answered 500"]
+    assert_only("1", target)
+
+
 def test_a_host_that_is_lost_while_it_is_guarded_is_named() -> None:
     target = FakeTarget()
     live(target)
@@ -243,6 +259,25 @@ def test_a_deployment_says_how_available_the_service_was() -> None:
     assert deployed.availability.requests >= 5
 
 
+def test_users_are_watched_from_before_the_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(availability, "_NOT_ASKED_SECONDS", 30)
+
+    class Attentive(FakeTarget):
+        asked_before_switch: tuple[int, ...] = ()
+
+        def switch(self, service: str, release_id: str, port: int) -> str:
+            self.asked_before_switch += (self.asked,)
+            return super().switch(service, release_id, port)
+
+    target = Attentive()
+    live(target)
+    target.asked = 0
+
+    deploy(verified("2"), [target], passes, Rollout(guard_seconds=0))
+
+    assert target.asked_before_switch[-1] > 0
+
+
 # -- the canary
 
 
@@ -264,6 +299,16 @@ def test_there_is_nothing_to_share_on_a_first_deployment() -> None:
     deploy(verified("2"), [target], passes, CANARY)
 
     assert not [step for step in target.did if step.startswith("offer")]
+
+
+def test_a_release_that_is_live_shares_nothing_with_itself() -> None:
+    target = FakeTarget()
+    live(target)
+
+    deploy(verified("1", "again"), [target], passes, CANARY)
+
+    assert not [step for step in target.did if step.startswith("offer")]
+    assert_only("1", target)
 
 
 def test_a_canary_that_crashes_is_withdrawn_and_the_old_release_keeps_everything() -> None:
