@@ -1,6 +1,7 @@
 """Claude as a model, through the real client, against the stand-in."""
 
 import asyncio
+import itertools
 import logging
 
 import pytest
@@ -36,7 +37,7 @@ BOTH = {"one": ONE, "two": TWO}
 FIRST = Write(kind="function", name="one", text=ONE)
 SECOND = Write(kind="function", name="two", text=TWO)
 LONG, ENDLESS = Patience(seconds=600), 1e6
-SILENCE = 3.0  # a stand-in that has something to say is never that long about it
+ETERNAL = Patience(seconds=1e12)
 QUESTION = Question(
     stable="rules\n" + "the SPEC " * 500,
     task="write one and two",
@@ -220,7 +221,9 @@ def test_an_answer_that_breaks_off_keeps_what_is_whole(
 ) -> None:
     server.script = [writes(BOTH, breaks=breaks)]  # type: ignore[arg-type]
 
-    reply = open_claude(silence=SILENCE if breaks == "silence" else 60).ask(QUESTION)
+    reply = open_claude(patience=ETERNAL).ask(
+        QUESTION, lambda _: time_flies() if breaks == "silence" else None
+    )
 
     assert (reply.outcome, reply.writes, len(server.calls)) == (outcome, (FIRST,), 1)
     assert reply.detail
@@ -544,6 +547,13 @@ def time_passes() -> None:
     loop.time = lambda: before() + LONG.seconds  # type: ignore[method-assign]
 
 
+def time_flies() -> None:
+    """The running loop's clock goes forward each time that anybody looks at it, from now on."""
+    loop = asyncio.get_running_loop()
+    before, passed = loop.time, itertools.count(LONG.seconds, LONG.seconds)
+    loop.time = lambda: before() + next(passed)  # type: ignore[method-assign]
+
+
 def test_the_structured_form_is_one_json_answer(
     server: MessagesServer, open_claude: OpenClaude
 ) -> None:
@@ -642,16 +652,27 @@ def test_an_answer_that_broke_off_is_billed_at_an_estimate(
 
 
 def test_a_call_that_was_sent_and_never_answered_is_billed_at_its_prompt(
-    server: MessagesServer, open_claude: OpenClaude, spending: Spending
+    server: MessagesServer, settings: Settings
 ) -> None:
-    def answer_late(_: Json) -> Says:
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    class Watched(Spending):
+        """Tells in which loop the calls are made."""
+
+        def reserve(self, model: str, attempt: int, input_tokens: int, most_output: int) -> Call:
+            loops.append(asyncio.get_running_loop())
+            return super().reserve(model, attempt, input_tokens, most_output)
+
+    def never_answer(_: Json) -> Says:
+        loops[0].call_soon_threadsafe(time_flies)
         server.stopping.wait()
         return prose()
 
-    server.otherwise = answer_late
+    spending, endpoint = Watched(settings, BUILD), Endpoint(server.url, server.key)
+    server.otherwise = never_answer
 
-    with pytest.raises(ModelUnavailable):
-        open_claude(patience=Patience(retries=0), silence=SILENCE).ask(QUESTION)
+    with pytest.raises(ModelUnavailable, match="timed out"):
+        Claude(endpoint, (NEW,), spending, Patience(seconds=1e12, retries=0)).ask(QUESTION)
 
     assert spending.cost().calls[0].usage.input_tokens > 1000
 
