@@ -63,3 +63,17 @@ def test_the_compose_file_builds_that_image() -> None:
 
     assert (folder / build["context"]).resolve() == ROOT
     assert ROOT / build["dockerfile"] == (ROOT / "Dockerfile").resolve()
+
+
+def test_the_compose_file_for_postgresql_adds_a_database_that_it_names_rightly() -> None:
+    folder = ROOT / "deployments"
+    first = yaml.safe_load((folder / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    added = yaml.safe_load((folder / "compose.postgres.yaml").read_text(encoding="utf-8"))
+
+    theirs = added["services"]["postgres"]["environment"]
+    product = added["services"]["build-executor"]
+    url = product["environment"]["PREFECT_SERVER_DATABASE_CONNECTION_URL"]
+
+    assert {*added["services"]} == {*first, "postgres"} == {*first, *product["depends_on"]}
+    assert url.startswith(f"postgresql+asyncpg://{theirs['POSTGRES_USER']}:$")
+    assert url.endswith(f"@postgres/{theirs['POSTGRES_DB']}")
