@@ -28,6 +28,7 @@ from deployments.pools import ROOT, WORK_POOLS
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.1
 _CHECK_SECONDS = 5.0
+_MISSES = 3
 _ADAPTER = "adapter"
 _PREFECT_SERVER = "prefect-server"
 
@@ -40,7 +41,7 @@ def up(settings: Settings) -> None:
     _say("starting Prefect server (its first start creates the database)")
     supervisor.start(environment)
     supervisor.ensure(_prefect_server(settings))
-    _wait_for(_PREFECT_SERVER, f"{prefect_ui_url(settings)}/api/health", supervisor)
+    _wait_for(_PREFECT_SERVER, _healths(settings)[_PREFECT_SERVER], supervisor)
     _say("registering the deployments of prefect.yaml")
     register = (sys.executable, "-m", "deployments.register")
     command.run(register, cwd=ROOT, environment=environment, timeout=_START_SECONDS)
@@ -49,7 +50,7 @@ def up(settings: Settings) -> None:
         supervisor.ensure(_worker(settings, pool))
     supervisor.ensure(_adapter(settings))
     local_supervisor_up(settings)
-    _wait_for(_ADAPTER, f"{adapter_url(settings)}/health", supervisor)
+    _wait_for(_ADAPTER, _healths(settings)[_ADAPTER], supervisor)
     _say(f"build-executor: {adapter_url(settings)}   Prefect UI: {prefect_ui_url(settings)}")
 
 
@@ -77,10 +78,17 @@ def run(settings: Settings) -> None:
 
 
 def check(settings: Settings) -> None:
-    """Return if the adapter answers; InvalidSettings if it does not."""
-    url = f"{adapter_url(settings)}/health"
-    if not _answers(url):
-        raise InvalidSettings(f"the adapter does not answer at {url}")
+    """Return if the adapter and Prefect answer; InvalidSettings names the one that does not."""
+    for name, url in _healths(settings).items():
+        if not _answers(url):
+            raise InvalidSettings(f"{name} does not answer at {url}")
+
+
+def _healths(settings: Settings) -> dict[str, str]:
+    return {
+        _PREFECT_SERVER: f"{prefect_ui_url(settings)}/api/health",
+        _ADAPTER: f"{adapter_url(settings)}/health",
+    }
 
 
 def adapter_url(settings: Settings) -> str:
