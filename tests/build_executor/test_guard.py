@@ -337,3 +337,14 @@ def test_a_canary_that_cannot_be_offered_is_a_failed_deployment() -> None:
 
     assert "fake: cannot offer 2 50" in failure.message
     assert_only("1", target)
+
+
+def test_a_canary_that_goes_wrong_loses_its_share_before_anything_is_started() -> None:
+    target = FakeTarget()
+    live(target)
+    target.refuses = frozenset({"offer 2 50"})
+
+    failure_of(target, passes, CANARY)
+
+    back = target.did[target.did.index("offer 2 50") + 1 :]
+    assert back.index("withdraw") < back.index("start 1")
