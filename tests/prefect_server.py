@@ -10,7 +10,6 @@ import httpx
 from build_executor import command
 from tests.ports import free_port
 
-
 _START_SECONDS = 300  # a few, on a machine that has nothing else to do
 
 
