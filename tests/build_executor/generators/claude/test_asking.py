@@ -75,6 +75,17 @@ def test_the_request_is_what_current_models_take(
     assert not {"temperature", "top_p", "top_k", "thinking"} & set(body)
 
 
+def test_a_model_that_takes_no_effort_is_not_asked_for_any(
+    server: MessagesServer, open_claude: OpenClaude
+) -> None:
+    server.script = [writes(BOTH)]
+
+    open_claude(OLD).ask(QUESTION)
+
+    assert len(server.seen) == 2
+    assert not any("output_config" in one.body for one in server.seen)
+
+
 def test_tokens_are_counted_before_each_call(
     server: MessagesServer, open_claude: OpenClaude
 ) -> None:
