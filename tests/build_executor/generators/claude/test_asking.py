@@ -75,6 +75,21 @@ def test_the_request_is_what_current_models_take(
     assert not {"temperature", "top_p", "top_k", "thinking"} & set(body)
 
 
+def test_what_one_model_does_not_take_is_still_asked_of_the_next(
+    server: MessagesServer, open_claude: OpenClaude
+) -> None:
+    server.models[NEW] = Known(takes_effort=False)
+    server.otherwise = writes(BOTH)
+    claude = open_claude(NEW, "claude-opus-5-5")
+    claude.ask(QUESTION)
+    del server.models[NEW]
+
+    claude.ask(QUESTION)
+
+    asked = [(one["model"], "output_config" in one) for one in server.calls]
+    assert asked == [(NEW, False), ("claude-opus-5-5", True)]
+
+
 def test_a_model_that_takes_no_effort_is_not_asked_for_any(
     server: MessagesServer, open_claude: OpenClaude
 ) -> None:
