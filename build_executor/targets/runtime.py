@@ -71,16 +71,20 @@ class ProcessRuntime:
         return f"127.0.0.1:{port[1]}" if port else None
 
     def complaint(self, service: str, release_id: str) -> str | None:
-        """The end of its log if the supervisor saw it end."""
-        name = _name(service, release_id)
-        state = self._supervisor.state(name)
-        if state in FAILED_STATES or state == ABSENT:
-            what = "its process ended"
-        elif self._supervisor.pid(name) != self._started.get(name, self._supervisor.pid(name)):
-            what = "its process ended and was started again"
-        else:
+        """The end of its log if it ended."""
+        what = self._misfortune(_name(service, release_id))
+        return what and f"{what}: {self.log(service, release_id) or 'it said nothing'}"
+
+    def _misfortune(self, name: str) -> str | None:
+        """Its process knows first: a supervisor takes its time, or is being started again."""
+        started = self._started.get(name)
+        if not started:
+            state = self._supervisor.state(name)
+            return "its process ended" if state in {*FAILED_STATES, ABSENT} else None
+        pid = self._supervisor.pid(name)
+        if pid == started:
             return None
-        return f"{what}: {self.log(service, release_id) or 'it said nothing'}"
+        return "its process ended and was started again" if pid else "its process ended"
 
     def log(self, service: str, release_id: str) -> str:
         """The last lines of its log file."""

@@ -1,8 +1,8 @@
 """Processes that outlive whoever started them and come back when they crash: supervisord.
 
 One supervisord serves one folder. A program is one file in it, written whole; starting supervisord
-brings all of them back, after a reboot too. It is reached over a unix socket that only this user
-can open.
+brings all of them back, after a reboot too. When it is killed its programs go on, and it is back
+at once. It is reached over a unix socket that only this user can open.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from build_executor import command
 from build_executor.errors import DeploymentFailed, InvalidSettings
 from build_executor.files import write_atomically
 from build_executor.models import Value
-from build_executor.targets.processes import end
+from build_executor.targets.processes import end, lives
 from build_executor.targets.unix_sockets import UnixTransport, socket_path
 
 ABSENT = "ABSENT"
@@ -33,17 +33,7 @@ _RUNNING = 1  # supervisord's own statecode
 _START_SECONDS = 20.0
 _POLL_SECONDS = 0.02
 _NO_ANSWER = (OSError, http.client.HTTPException, xmlrpc.client.Error)
-# Of itself it looks after its programs once a second: its poll sleeps on when one of them ends.
-_DAEMON = """
-from supervisor import poller, supervisord
-
-class AttentivePoller(poller.Poller):
-    def poll(self, timeout):
-        return super().poll(min(timeout, 0.1))
-
-poller.Poller = AttentivePoller
-supervisord.main()
-"""
+_DAEMON = Path(__file__).with_name("supervisor_daemon.py")
 _PLAIN_PATH = re.compile(r"[\w/.@+=~ -]+")  # supervisord's files know no way to quote the others
 
 
@@ -91,7 +81,7 @@ class Supervisor:
             raise InvalidSettings(f"the path has characters that supervisord cannot read: {folder}")
         self.folder = folder
         self._config = folder / "supervisord.conf"
-        self._programs = folder / "programs"
+        self._programs, self._all_alive = folder / "programs", folder / "alive"
         self._socket = socket_path(folder, "supervisor.sock")
 
     def is_running(self) -> bool:
@@ -115,12 +105,11 @@ class Supervisor:
         if not self.folder.exists():
             return
         with self._locked():
-            daemon = self._daemon()
-            if daemon is not None:
-                with contextlib.suppress(*_NO_ANSWER):
-                    self._call("stopAllProcesses")  # at once; `shutdown` alone: one a second
-                    self._call("shutdown")
-                end([daemon])
+            with contextlib.suppress(*_NO_ANSWER):
+                self._call("stopAllProcesses")  # at once; `shutdown` alone: one a second
+                self._call("shutdown")
+            while daemons := self._daemons():  # one may have been started again just now
+                end(daemons)
             end(self._mine())
 
     def ensure(self, program: Program) -> None:
@@ -163,10 +152,18 @@ class Supervisor:
             return ABSENT
 
     def pid(self, name: str) -> int:
-        """The program's process; 0 if it has none now."""
+        """The program's process; 0 if it has none now.
+
+        While one lives that a killed supervisord left behind, it is that one.
+        """
         try:
+            named = self._named(name)
+            if named is not None and not lives(named):
+                return 0
+            if named is not None and self._is_mine(named):
+                return int(named.pid)
             return int(str(self._call("getProcessInfo", name)["pid"]))
-        except _NO_ANSWER:
+        except (*_NO_ANSWER, psutil.NoSuchProcess):
             return 0
 
     def definition(self, name: str) -> str | None:
@@ -184,11 +181,27 @@ class Supervisor:
         return self._programs / f"{name}.conf"
 
     def _remove(self, name: str) -> None:
-        if self.state(name) == ABSENT:
-            return
-        with contextlib.suppress(xmlrpc.client.Error):  # it is not running
-            self._call("stopProcess", name)
-        self._call("removeProcessGroup", name)
+        left = self._left(name)
+        if self.state(name) != ABSENT:
+            with contextlib.suppress(xmlrpc.client.Error):  # it is not running
+                self._call("stopProcess", name)
+            self._call("removeProcessGroup", name)
+        end(left)
+        (self._all_alive / name).unlink(missing_ok=True)
+
+    def _named(self, name: str) -> psutil.Process | None:
+        """The last process that had the program's lock, if any ever had; perhaps it is over."""
+        try:
+            return psutil.Process(int((self._all_alive / name).read_text()))
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _left(self, name: str) -> list[psutil.Process]:
+        """The process that has the program's lock."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            named = self._named(name)
+            return [named] if named is not None and self._is_mine(named) else []
+        return []
 
     def _call(self, method: str, *arguments: object) -> dict[str, object]:
         transport = UnixTransport(self._socket)
@@ -200,6 +213,7 @@ class Supervisor:
     def _locked(self) -> Iterator[None]:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._programs.mkdir(exist_ok=True, mode=0o700)
+        self._all_alive.mkdir(exist_ok=True, mode=0o700)
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             try:
@@ -208,12 +222,7 @@ class Supervisor:
                 raise DeploymentFailed(f"the supervisor of {self.folder}: {error}") from error
 
     def _launch(self, environment: Mapping[str, str] | None) -> None:
-        """Programs outlive a supervisord that was killed: they serve until there is a new one.
-
-        The new switch waits until it may take over from the old one; a service cannot have its
-        port before, and is started again.
-        """
-        orphans = self._mine()
+        """Programs outlive a supervisord that was killed: those it starts wait for them to end."""
         write_atomically(self._config, self._render().encode())
         log = self.folder / "start.log"
         log.unlink(missing_ok=True)
@@ -223,14 +232,9 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise DeploymentFailed(f"supervisord does not start: {log.read_text()[-500:]}")
             time.sleep(_POLL_SECONDS)
-        end(orphans)
-        for name in self.programs() if orphans else ():
-            if self.state(name) in FAILED_STATES:
-                self._call("stopProcess", name)
-                self._call("startProcess", name, False)  # noqa: FBT003 - not to be waited for
 
     def _argv(self) -> Sequence[str]:
-        return (sys.executable, "-c", _DAEMON, "-c", str(self._config))
+        return (sys.executable, "-I", str(_DAEMON), "-c", str(self._config))
 
     def _render(self) -> str:
         text = f"""[supervisord]
@@ -253,12 +257,11 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
         return text.replace("%", "%%") + "[include]\nfiles=programs/*.conf\n"
 
-    def _daemon(self) -> psutil.Process | None:
+    def _daemons(self) -> list[psutil.Process]:
+        """Supervisord, and before it the process that starts it again."""
         argv = list(self._argv())
-        for process in psutil.process_iter(["cmdline"]):
-            if process.info["cmdline"] == argv:
-                return process
-        return None
+        running = psutil.process_iter(["cmdline"])
+        return [process for process in running if process.info["cmdline"] == argv]
 
     def _mine(self) -> list[psutil.Process]:
         """All that was started by a supervisord of this folder, whether that one lives or not."""

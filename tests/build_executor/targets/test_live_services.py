@@ -354,19 +354,43 @@ def test_the_switch_comes_back_with_its_routes(local: LocalTarget, releases: Rel
     assert release_at(url) == verified.release.id
 
 
-def test_a_killed_supervisor_leaves_services_up_and_the_next_verb_adopts_them(
+def test_a_killed_supervisor_costs_no_request_nor_does_the_deployment_after_it(
     local: LocalTarget, releases: Releases
 ) -> None:
     first, second = releases.build("1.0.0"), releases.build("2.0.0")
     url = live(local, first).url
-    daemon = _switch_process(local).parent()
-    assert daemon is not None
-    daemon.kill()
-    daemon.wait(10)
-    assert release_at(url) == first.release.id
+    daemon = _daemon(local)
 
-    live(local, second)
+    with Load(url) as load:
+        daemon.kill()
+        daemon.wait(30)
+        _until(local.supervisor.is_running)
+        live(local, second)
+        load.until(lambda: load.answers[second.release.id] > 50, 30)
 
+    assert load.failures == []
+    assert_only(second, url, local)
+
+
+def test_a_supervisor_that_nobody_brings_back_is_replaced_by_the_next_deployment(
+    local: LocalTarget, releases: Releases
+) -> None:
+    first, second = releases.build("1.0.0"), releases.build("2.0.0")
+    url = live(local, first).url
+    daemon = _daemon(local)
+    guardian = daemon.parent()
+    assert guardian is not None
+
+    with Load(url) as load:
+        guardian.kill()
+        guardian.wait(30)
+        daemon.kill()
+        daemon.wait(30)
+        assert not local.supervisor.is_running()
+        live(local, second)
+        load.until(lambda: load.answers[second.release.id] > 50, 30)
+
+    assert load.failures == []
     assert_only(second, url, local)
 
 
@@ -389,9 +413,7 @@ def test_down_ends_everything_and_up_brings_what_was_live_back(
 
 
 def _daemon(target: LocalTarget) -> psutil.Process:
-    daemon = _switch_process(target).parent()
-    assert daemon is not None
-    return daemon
+    return psutil.Process(int((target.supervisor.folder / "supervisord.pid").read_text()))
 
 
 def _switch_process(target: LocalTarget) -> psutil.Process:

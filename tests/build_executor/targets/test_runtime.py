@@ -108,6 +108,17 @@ def test_an_instance_may_end_without_a_word(runtime: ProcessRuntime) -> None:
     assert runtime.complaint("shop", "1.0.0-abc") == "its process ended: it said nothing"
 
 
+def test_an_instance_goes_on_while_its_supervisor_is_started_again(
+    runtime: ProcessRuntime, supervisor: FakeSupervisor
+) -> None:
+    supervisor.pids[NAME] = 100
+    runtime.start("shop", "1.0.0-abc")
+
+    supervisor.states[NAME] = "ABSENT"
+
+    assert runtime.complaint("shop", "1.0.0-abc") is None
+
+
 def test_an_instance_that_was_started_again_by_itself_had_ended(
     runtime: ProcessRuntime, supervisor: FakeSupervisor
 ) -> None:
