@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from build_executor.files import switch_link, write_atomically
 from build_executor.on_host.places import Locked, Places, Refused
+from build_executor.reserve import with_reserve
 
 _POLL_SECONDS = 0.05
 _CHANGE_SECONDS = 30.0  # no change takes longer
@@ -69,7 +70,7 @@ def hold(places: Places, service: str, order: Mapping[str, Any]) -> Iterator[Sta
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
     with file.open("a+") as lock:
         _acquire(lock, service, float(order["seconds"]))
-        _sign(lock, order)
+        with_reserve(places.root, lambda: _sign(lock, order))
         with _change_lock(places, service):
             state = read(places, service) or {"service": service, "fence": 0}
             state["fence"] += 1
@@ -128,7 +129,8 @@ def _fence(state: State | None) -> int:
 
 
 def _write(places: Places, service: str, state: State) -> None:
-    write_atomically(places.state(service), json.dumps(state, indent=2).encode())
+    file, content = places.state(service), json.dumps(state, indent=2).encode()
+    with_reserve(places.root, lambda: write_atomically(file, content))
     live = state.get("live")
     current = places.service(service) / "current"
     switch_link(current, None if live is None else Path("releases") / live)

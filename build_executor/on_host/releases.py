@@ -14,6 +14,7 @@ from build_executor.files import remove_at_once, remove_path
 from build_executor.on_host.ledger import changing
 from build_executor.on_host.places import Places, Refused
 from build_executor.plain_files import NotPlain, unpack
+from build_executor.reserve import keep_reserve
 
 _CHUNK = 256 * 1024
 _RELEASE_FILES, _RELEASE_BYTES = 10_000, 64 * 2**20
@@ -74,6 +75,7 @@ def install(
                 draft.rename(folder)
 
     _unpack(folder.parent, archive, (_RELEASE_FILES, _RELEASE_BYTES), place)
+    keep_reserve(places.root)
 
 
 def remove(places: Places, service: str, release: str, fence: int) -> None:

@@ -28,6 +28,7 @@ from build_executor.archives import extract
 from build_executor.errors import DeployLocked, DeploymentFailed, UnsafeArchive
 from build_executor.files import remove_at_once, switch_link, write_atomically
 from build_executor.models import Release
+from build_executor.reserve import keep_reserve, with_reserve
 from build_executor.targets.state import ServiceState
 
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -87,7 +88,8 @@ class ReleaseStore:
 
     def write(self, state: ServiceState) -> None:
         """Keep the state and point `current` at what is live."""
-        write_atomically(self._state_file(state.service), state.model_dump_json(indent=2).encode())
+        file, content = self._state_file(state.service), state.model_dump_json(indent=2).encode()
+        with_reserve(self._root, lambda: write_atomically(file, content))
         target = None if state.live is None else Path("releases") / state.live
         switch_link(self._folder(state.service) / "current", target)
 
@@ -101,7 +103,7 @@ class ReleaseStore:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with file.open("a+") as lock:
             self._acquire(lock, service)
-            _sign(lock, build_id)
+            with_reserve(self._root, lambda: _sign(lock, build_id))
             state = self.read(service)
             state = state.model_copy(update={"fence": state.fence + 1})
             self.write(state)
@@ -138,6 +140,7 @@ class ReleaseStore:
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             raise
+        keep_reserve(self._root)
 
     def remove(self, service: str, release_id: str) -> None:
         """Remove the release's files, in one step as far as others can see."""

@@ -218,7 +218,7 @@ def _line(order: dict[str, object]) -> bytes:
 def _tools_archive() -> bytes:
     """The program and the forwarder as a tar.gz; the same sources give the same bytes."""
     sources = (
-        *(_PACKAGE / name for name in ("files.py", "plain_files.py", "ports.py")),
+        *(_PACKAGE / name for name in ("files.py", "plain_files.py", "ports.py", "reserve.py")),
         *(_PACKAGE / "on_host").glob("*.py"),
     )
     files = {str(file.relative_to(_PACKAGE.parent)): file.read_bytes() for file in sources}
