@@ -114,6 +114,8 @@ def _environment(settings: Settings) -> dict[str, str]:
         "PREFECT_HOME": f"{home}/prefect",
         "PREFECT_API_URL": f"{prefect_ui_url(settings)}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # Of itself it writes into the environment, which may be another user's.
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": f"{home}/prefect/ui",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "build_executor",
         "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.2",
         "PREFECT_WORKER_QUERY_SECONDS": "1",

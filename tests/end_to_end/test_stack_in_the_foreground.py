@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -69,6 +70,7 @@ def test_it_stays_brings_back_what_dies_and_ends_all_when_it_is_told_to(stopped:
 
     with in_the_foreground(stopped) as process:
         until_it_answers(stopped, process)
+        page = httpx.get(stopped.environment["PREFECT_API_URL"].removesuffix("/api"), timeout=60)
         killed = supervisor.pid("adapter")
         psutil.Process(killed).kill()
         while supervisor.pid("adapter") in {0, killed}:
@@ -79,6 +81,8 @@ def test_it_stays_brings_back_what_dies_and_ends_all_when_it_is_told_to(stopped:
         ended_with = process.wait(timeout=_WITHIN_SECONDS)
 
     assert "prefect-server does not answer" in before
+    assert page.is_redirect or page.is_success, page.text
+    assert list((stopped.home / "var" / "prefect" / "ui").glob("*/index.html"))
     assert ended_with == 0
     assert not supervisor.is_running()
     assert "prefect-server does not answer" in complaint(stopped)
