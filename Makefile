@@ -6,6 +6,9 @@ UV := $(BIN)/uv
 CORPUS ?= ../shared/corpus
 SPEC ?= examples/payment-processor/SPEC.md
 
+# Tests side by side: a worker a core, but each may start servers of its own.
+AT_ONCE ?= -n logical --maxprocesses 4 --no-loadscope-reorder
+
 export BUILD_EXECUTOR_HOME ?= $(CURDIR)/var
 export SPEC_ROOTS ?= $(CURDIR)
 # A cached bytecode file saves each start of Prefect a second.
@@ -35,10 +38,10 @@ down: $(VENV)/installed ## stop what `make up` and the builds started
 test: test-core test-full ## all tests
 
 test-core: $(VENV)/installed-dev ## the tests that need no server, with coverage of the core
-	@$(BIN)/python -m pytest -m "not full" --cov --cov-report=term-missing:skip-covered
+	@$(BIN)/python -m pytest -m "not full" $(AT_ONCE) --cov --cov-report=term-missing:skip-covered
 
 test-full: $(VENV)/installed-dev ## the tests against real servers
-	@$(BIN)/python -m pytest -m full
+	@$(BIN)/python -m pytest -m full $(AT_ONCE)
 
 check: $(VENV)/installed-dev ## every gate: format, lint, types, architecture, dependencies
 	@$(BIN)/ruff format --check .

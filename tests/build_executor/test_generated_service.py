@@ -23,8 +23,10 @@ SPEC = Path(__file__).parents[2] / "examples" / "payment-processor" / "SPEC.md"
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(build_executor_home=tmp_path_factory.mktemp("home"))
+def settings(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = Settings(build_executor_home=tmp_path_factory.mktemp("home"))
+    settings.cache.symlink_to(cache)
+    return settings
 
 
 @pytest.fixture(scope="module")

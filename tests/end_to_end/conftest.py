@@ -11,10 +11,10 @@ from tests.ports import free_port
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def stack(cache: Path) -> Iterator[Stack]:
     """One stack for all end-to-end tests; its folder has a short name, as Unix sockets need."""
     home = Path(tempfile.mkdtemp(prefix="bx-"))
-    running = Stack(home)
+    running = Stack(home, cache)
     try:
         running.run("deployments.stack", "up")
         yield running

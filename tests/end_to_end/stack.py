@@ -16,13 +16,19 @@ from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FINAL = {"completed", "failed", "cancelled"}
+BUSY = httpx.codes.SERVICE_UNAVAILABLE
+_BUSY_SECONDS = 120
 
 
 class Stack:
     """A running stack, seen by one of its clients."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, cache: Path | None = None) -> None:
+        """`cache` is what other stacks have prepared."""
         self.home = home
+        if cache is not None:
+            (home / "var").mkdir(mode=0o700)
+            (home / "var" / "cache").symlink_to(cache)
         self.specs = home / "specs-to-build"
         self.specs.mkdir(parents=True)
         self.environment = {
@@ -39,7 +45,7 @@ class Stack:
         server = self.environment["PREFECT_SERVER_API_PORT"]
         self.environment["PREFECT_API_URL"] = f"http://127.0.0.1:{server}/api"
         self.url = f"http://127.0.0.1:{self.environment['PORT']}"
-        self.http = httpx.Client(base_url=self.url, timeout=60)
+        self.http = httpx.Client(base_url=self.url, timeout=120)
 
     def run(self, *arguments: str) -> str:
         """The output of `python -m ARGUMENTS` in this stack's environment."""
@@ -57,18 +63,22 @@ class Stack:
         return str(answer.json()["build_id"])
 
     def status(self, build_id: str) -> dict[str, Any]:
-        answer = self.http.get(f"/builds/{build_id}/status")
+        """What is said of the build, as soon as a busy Prefect server answers."""
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while (answer := self.http.get(f"/builds/{build_id}/status")).status_code == BUSY:
+            assert time.monotonic() < deadline, answer.text
+            time.sleep(0.2)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    def finished(self, build_id: str, within: float = 120) -> dict[str, Any]:
+    def finished(self, build_id: str, within: float = 240) -> dict[str, Any]:
         return self.until(build_id, lambda build: build["status"] in FINAL, within)
 
     def awaiting(self, build_id: str) -> dict[str, Any]:
         return self.until(build_id, lambda build: build["status"] in {"awaiting_approval", *FINAL})
 
     def until(
-        self, build_id: str, reached: Callable[[dict[str, Any]], bool], within: float = 120
+        self, build_id: str, reached: Callable[[dict[str, Any]], bool], within: float = 240
     ) -> dict[str, Any]:
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
@@ -79,7 +89,7 @@ class Stack:
             time.sleep(0.1)
         raise AssertionError(f"not reached in {within} s: {build}")
 
-    def rolled_back(self, build_id: str, within: float = 90) -> dict[str, Any]:
+    def rolled_back(self, build_id: str, within: float = 240) -> dict[str, Any]:
         """The build, once what it had done was undone."""
         deadline = time.monotonic() + within
         while (build := self.status(build_id))["rollback"] is None:
@@ -91,7 +101,7 @@ class Stack:
         url = f"{self.url.replace('http', 'ws', 1)}/builds/{build_id}/stream"
         with connect(url) as stream:
             while True:
-                event = json.loads(stream.recv(timeout=60))
+                event = json.loads(stream.recv(timeout=240))
                 yield event
                 if event["event_type"] == "end":
                     return

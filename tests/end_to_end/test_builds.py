@@ -57,7 +57,7 @@ def live(stack: Stack, spec_path: str) -> tuple[str, dict[str, object]]:
 
 
 def release_of(url: str) -> str:
-    return str(httpx.get(f"{url}/health", timeout=10).json()["release"])
+    return str(httpx.get(f"{url}/health", timeout=60).json()["release"])
 
 
 def test_the_example_becomes_a_running_service(stack: Stack) -> None:
@@ -71,7 +71,7 @@ def test_the_example_becomes_a_running_service(stack: Stack) -> None:
     assert events[-1]["status"] == build["status"] == "completed"
     assert {phase["status"] for phase in build["phases"].values()} == {"completed"}
     assert list(build["phases"]) == [phase.value for phase in Phase]
-    health = httpx.get(build["deployment_urls"]["local"] + "/health", timeout=10).json()
+    health = httpx.get(build["deployment_urls"]["local"] + "/health", timeout=60).json()
     assert health["status"] == "active"
     assert {"build.log", "check.json", "contract.json", "source.tar.gz", "SPEC.md"} <= set(
         build["artifacts"]
@@ -80,14 +80,16 @@ def test_the_example_becomes_a_running_service(stack: Stack) -> None:
 
 def test_a_redeploy_keeps_the_data(stack: Stack, notes: Callable[[str], str]) -> None:
     url, _ = live(stack, notes("1.0.0"))
-    note = httpx.post(f"{url}/notes", json={"title": "milk", "text": "two litres"}).json()
+    note = httpx.post(
+        f"{url}/notes", json={"title": "milk", "text": "two litres"}, timeout=60
+    ).json()
     before = release_of(url)
 
     again, _ = live(stack, notes("1.1.0"))
 
     assert again == url
     assert release_of(url) != before
-    assert httpx.get(f"{url}/notes/{note['note_id']}").json() == note
+    assert httpx.get(f"{url}/notes/{note['note_id']}", timeout=60).json() == note
 
 
 @pytest.mark.parametrize("damage", [NEVER_HEALTHY_WHEN_LIVE, BROKEN_BUSINESS_WHEN_LIVE])
@@ -110,7 +112,7 @@ def test_a_broken_deploy_leaves_the_old_version_live(
     assert build["error_state"] == "failed_deployment"
     assert {"failure-local.json", "release.tar.gz", "service-local.log"} <= set(build["artifacts"])
     assert release_of(url) == before
-    assert httpx.get(f"{url}/notes").status_code == 200
+    assert httpx.get(f"{url}/notes", timeout=60).status_code == 200
 
 
 def test_a_rejected_build_changes_nothing(stack: Stack, notes: Callable[[str], str]) -> None:

@@ -37,10 +37,10 @@ def claude() -> Iterator[MessagesServer]:
 
 
 @pytest.fixture(scope="module")
-def keyed(claude: MessagesServer) -> Iterator[Stack]:
+def keyed(claude: MessagesServer, cache: Path) -> Iterator[Stack]:
     """A stack that has a key and asks the stand-in."""
     home = Path(tempfile.mkdtemp(prefix="bx-"))
-    running = Stack(home)
+    running = Stack(home, cache)
     running.environment |= {
         "ANTHROPIC_API_KEY": CANARY,
         "ANTHROPIC_BASE_URL": claude.url,
@@ -76,7 +76,7 @@ def test_two_holes_are_filled_and_their_cost_is_said(keyed: Stack, claude: Messa
         "shares": [{"worker": "ada", "hours": 12}, {"worker": "bo", "hours": 6}],
         "tolerance_hours": 4,
     }
-    answer = httpx.post(f"{url}/plans/fairness", json=fairness, timeout=10)
+    answer = httpx.post(f"{url}/plans/fairness", json=fairness, timeout=60)
     assert answer.json() == {"spread_hours": 6, "fair": False, "busiest": "ada", "idlest": "bo"}
 
 
@@ -110,7 +110,7 @@ def test_a_build_is_cancelled_while_claude_speaks(keyed: Stack, claude: Messages
     next(event for event in keyed.events(build_id) if event.get("message") == heard)
 
     answer = keyed.http.post(f"/builds/{build_id}/cancel")
-    keyed.until(build_id, lambda build: build["completed_at"] is not None, within=60)
+    keyed.until(build_id, lambda build: build["completed_at"] is not None, within=240)
 
     assert answer.status_code == 200
     assert keyed.status(build_id)["status"] == "cancelled"

@@ -21,10 +21,10 @@ pytestmark = pytest.mark.full
 
 
 @pytest.fixture(scope="module")
-def contained_stack(docker_engine: str) -> Iterator[Stack]:
+def contained_stack(docker_engine: str, cache: Path) -> Iterator[Stack]:
     """A stack of its own, whose services run in containers wherever they are deployed."""
     home = Path(tempfile.mkdtemp(prefix="bx-"))
-    stack = Stack(home)
+    stack = Stack(home, cache)
     socket = Path(docker_engine.removeprefix("unix://"))
     with contextlib.ExitStack() as open_things:
         open_things.callback(shutil.rmtree, home)
@@ -71,9 +71,11 @@ def test_a_build_runs_in_a_container_of_this_machine(contained_stack: Stack) -> 
     here = stack.finished(stack.submit(spec), within=240)
     assert here["status"] == "completed", here
     url = here["deployment_urls"]["local"]
-    note = httpx.post(f"{url}/notes", json={"title": "milk", "text": "two litres"}).json()
+    note = httpx.post(
+        f"{url}/notes", json={"title": "milk", "text": "two litres"}, timeout=60
+    ).json()
 
-    assert httpx.get(f"{url}/notes/{note['note_id']}").json() == note
+    assert httpx.get(f"{url}/notes/{note['note_id']}", timeout=60).json() == note
     assert release_at(url)
 
 

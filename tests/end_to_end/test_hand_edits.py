@@ -22,7 +22,7 @@ def edit(stack: Stack, service: str) -> Path:
 
 
 def is_edited(url: str) -> bool:
-    answer = httpx.post(f"{url}/notes", json={"title": "t", "text": "x"}, timeout=10)
+    answer = httpx.post(f"{url}/notes", json={"title": "t", "text": "x"}, timeout=60)
     return str(answer.json()["note_id"]).startswith("mine-")
 
 

@@ -17,10 +17,10 @@ pytestmark = pytest.mark.full
 
 
 @pytest.fixture(scope="module")
-def production_stack(production_host: ProductionHost) -> Iterator[Stack]:
+def production_stack(production_host: ProductionHost, cache: Path) -> Iterator[Stack]:
     """A stack of its own: its settings name the production host."""
     home = Path(tempfile.mkdtemp(prefix="bx-"))
-    running = Stack(home)
+    running = Stack(home, cache)
     running.environment |= {
         "PRODUCTION_HOSTS": production_host.login,
         "SSH_KEY_FILE": str(production_host.key_file),
@@ -51,19 +51,21 @@ def test_a_build_goes_to_production_loses_no_request_and_comes_back(
     assert first["status"] == "completed", first
     url = f"http://{production_host.address}:{port}"
     assert first["deployment_urls"]["production"] == url
-    note = httpx.post(f"{url}/notes", json={"title": "milk", "text": "two litres"}).json()
-    before = httpx.get(f"{url}/health").json()["release"]
+    note = httpx.post(
+        f"{url}/notes", json={"title": "milk", "text": "two litres"}, timeout=60
+    ).json()
+    before = httpx.get(f"{url}/health", timeout=60).json()["release"]
 
     with Load(url) as load:
         second = stack.finished(submit(stack, "notes-abroad", "1.1.0", port), within=240)
     assert second["status"] == "completed", second
     assert load.failures == []
-    assert httpx.get(f"{url}/health").json()["release"] != before
+    assert httpx.get(f"{url}/health", timeout=60).json()["release"] != before
 
     answer = stack.http.post(f"/builds/{second['build_id']}/rollback", timeout=120)
     assert answer.json()["rollback_status"] == "success", answer.text
-    assert httpx.get(f"{url}/health").json()["release"] == before
-    assert httpx.get(f"{url}/notes/{note['note_id']}").json() == note
+    assert httpx.get(f"{url}/health", timeout=60).json()["release"] == before
+    assert httpx.get(f"{url}/notes/{note['note_id']}", timeout=60).json() == note
 
 
 def test_a_host_that_is_lost_fails_the_deployment_and_is_put_right_when_it_is_back(
@@ -73,7 +75,7 @@ def test_a_host_that_is_lost_fails_the_deployment_and_is_put_right_when_it_is_ba
     first = stack.finished(submit(stack, "notes-lost", "2.0.0", port), within=240)
     assert first["status"] == "completed", first
     url = first["deployment_urls"]["production"]
-    before = httpx.get(f"{url}/health").json()["release"]
+    before = httpx.get(f"{url}/health", timeout=60).json()["release"]
 
     production_host.container.pause()
     try:
@@ -85,4 +87,4 @@ def test_a_host_that_is_lost_fails_the_deployment_and_is_put_right_when_it_is_ba
 
     answer = stack.http.post(f"/builds/{second['build_id']}/rollback", timeout=120)
     assert answer.json()["rollback_status"] == "not_needed", answer.text
-    assert httpx.get(f"{url}/health").json()["release"] == before
+    assert httpx.get(f"{url}/health", timeout=60).json()["release"] == before

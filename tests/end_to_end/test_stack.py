@@ -21,10 +21,10 @@ pytestmark = pytest.mark.full
 
 
 @pytest.fixture
-def own_stack() -> Iterator[Stack]:
+def own_stack(cache: Path) -> Iterator[Stack]:
     """A stack that is not running, in a folder of its own."""
     home = Path(tempfile.mkdtemp(prefix="bx-"))
-    stack = Stack(home)
+    stack = Stack(home, cache)
     try:
         yield stack
     finally:
@@ -56,7 +56,9 @@ def test_down_ends_everything_and_up_brings_the_deployed_service_back(
     bystander = command.start(waits, log=tmp_path / "log", environment={"A": "B"})
     own_stack.run("deployments.stack", "up")
     url = own_stack.finished(own_stack.submit(spec))["deployment_urls"]["local"]
-    note = httpx.post(f"{url}/notes", json={"title": "milk", "text": "two litres"}).json()
+    note = httpx.post(
+        f"{url}/notes", json={"title": "milk", "text": "two litres"}, timeout=60
+    ).json()
 
     own_stack.run("deployments.stack", "down")
     own_stack.run("deployments.stack", "down")
@@ -66,7 +68,7 @@ def test_down_ends_everything_and_up_brings_the_deployed_service_back(
 
     assert left == {}
     assert bystander.poll() is None
-    assert httpx.get(f"{url}/notes/{note['note_id']}").json() == note
+    assert httpx.get(f"{url}/notes/{note['note_id']}", timeout=60).json() == note
     assert own_stack.http.get("/builds").json()["total"] == 1
     command.stop(bystander)
 
@@ -77,17 +79,19 @@ def test_after_a_power_cut_up_brings_everything_back(own_stack: Stack) -> None:
     own_stack.run("deployments.stack", "up")
     build_id = own_stack.submit(own_stack.write_spec("n", filled))
     url = own_stack.finished(build_id)["deployment_urls"]["local"]
-    note = httpx.post(f"{url}/notes", json={"title": "milk", "text": "two litres"}).json()
+    note = httpx.post(
+        f"{url}/notes", json={"title": "milk", "text": "two litres"}, timeout=60
+    ).json()
     processes = processes_of(own_stack)
 
     for process in processes:
         process.suspend()
     for process in processes:
         process.kill()
-    psutil.wait_procs(processes, timeout=10)
+    psutil.wait_procs(processes, timeout=60)
     own_stack.run("deployments.stack", "up")
 
-    assert httpx.get(f"{url}/notes/{note['note_id']}").json() == note
+    assert httpx.get(f"{url}/notes/{note['note_id']}", timeout=60).json() == note
     assert own_stack.status(build_id)["status"] == "completed"
 
 

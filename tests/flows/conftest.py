@@ -22,9 +22,11 @@ def drained_server(prefect_server: str) -> Iterator[str]:
 
 @pytest.fixture
 def settings(
-    drained_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    drained_server: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Settings]:
     """The settings of flows that run in this process against the session's Prefect server."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "cache").symlink_to(cache)
     monkeypatch.setenv("BUILD_EXECUTOR_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SPEC_ROOTS", str(tmp_path))
     monkeypatch.setenv("SCHEMATHESIS_SECONDS", "0")

@@ -22,18 +22,6 @@ NEW = "claude-sonnet-5-5"
 LABELS = ("POST /accounts/{account_id}/deposit", "POST /accounts/{account_id}/withdraw")
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What only the lock and the interpreter decide is made once for all builds here."""
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def shared_cache(settings: Settings, cache: Path) -> None:
-    settings.build_executor_home.mkdir(parents=True)
-    settings.cache.symlink_to(cache)
-
-
 @pytest.fixture
 def server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[MessagesServer]:
     assert settings.anthropic_api_key is None

@@ -129,7 +129,7 @@ def test_a_build_is_rolled_back_by_its_id_and_twice_is_as_good_as_once(
     settings: Settings, spec_path: str, spec_port: int
 ) -> None:
     assert build(spec_path).is_completed()
-    first = httpx.get(f"http://127.0.0.1:{spec_port}/health").json()["release"]
+    first = httpx.get(f"http://127.0.0.1:{spec_port}/health", timeout=60).json()["release"]
     with open(spec_path, encoding="utf-8") as file:  # noqa: PTH123 - spec_path is text here
         text = file.read()
     with open(spec_path, "w", encoding="utf-8") as file:  # noqa: PTH123
@@ -145,7 +145,7 @@ def test_a_build_is_rolled_back_by_its_id_and_twice_is_as_good_as_once(
         assert proof is not None
         assert proof.release == first
         assert "GET /notes" in {check.name for check in proof.checks if check.passed}
-    assert httpx.get(f"http://127.0.0.1:{spec_port}/health").json()["release"] == first
+    assert httpx.get(f"http://127.0.0.1:{spec_port}/health", timeout=60).json()["release"] == first
 
 
 def test_a_checkpoint_that_nobody_answers_ends_the_wait(settings: Settings) -> None:

@@ -26,7 +26,7 @@ class Client:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.http = httpx.Client(base_url=url, timeout=60)
+        self.http = httpx.Client(base_url=url, timeout=120)
 
     def stream_url(self, build_id: str) -> str:
         return f"{self.url.replace('http', 'ws', 1)}/builds/{build_id}/stream"
@@ -42,14 +42,14 @@ class Client:
         return dict(answer.json())
 
     def until(self, build_id: str, *statuses: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 240
         while (job := self.status(build_id))["status"] not in statuses:
             assert time.monotonic() < deadline, job
             time.sleep(0.1)
         return job
 
     def until_rolled_back(self, build_id: str) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while self.status(build_id)["rollback"] is None:
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -113,7 +113,7 @@ def settings_for(home: Path, specs: Path) -> Settings:
 
 
 def _await_deployments(api_url: str, log: Path) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     for name in ("build-service/local", "roll-back-service/local"):
         while not httpx.get(f"{api_url}/deployments/name/{name}").is_success:
             assert time.monotonic() < deadline, log.read_text()

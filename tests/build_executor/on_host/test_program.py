@@ -189,7 +189,7 @@ def test_who_waits_sees_signs_of_life(
     output = io.BytesIO()
 
     with ledger.hold(Places(root), "shop", order):
-        waiting = {**order, "service": "shop", "seconds": 0.05}
+        waiting = {**order, "service": "shop", "seconds": 0.5}
         read, write = os.pipe()
         os.write(write, json.dumps(waiting).encode() + b"\n")
         os.close(write)

@@ -35,8 +35,10 @@ Fill = Callable[..., tuple[Filling, ScriptedModel]]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+def home(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    (home / "cache").symlink_to(cache)
+    return home
 
 
 @pytest.fixture
