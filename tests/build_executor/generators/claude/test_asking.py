@@ -465,6 +465,19 @@ def test_whatever_parameter_is_complained_of_is_left_out(
     assert missing not in str(server.calls[1]).replace("'", '"')
 
 
+def test_parameters_are_left_out_one_after_the_other(
+    server: MessagesServer, open_claude: OpenClaude
+) -> None:
+    complaints = ("output_config.effort: no", "tools.0.custom.strict: no")
+    server.script = [*map(invalid, complaints), writes(BOTH)]
+
+    reply = open_claude().ask(QUESTION)
+
+    assert reply.outcome is Outcome.COMPLETE
+    assert "output_config" not in server.calls[2]
+    assert "strict" not in str(server.calls[2]["tools"])
+
+
 def test_a_request_that_is_refused_for_another_reason_is_not_repeated(
     server: MessagesServer, open_claude: OpenClaude
 ) -> None:
