@@ -221,6 +221,23 @@ def test_a_release_is_there_whole_with_bytecode_and_packages(
     assert [path.name for path in folder.parent.iterdir()] == ["1.0.0-abc"]
 
 
+def test_a_release_whose_lock_is_lost_while_it_arrives_is_not_put_in_place(
+    root: Path, archive: bytes
+) -> None:
+    places = Places(root)
+
+    class Overtaken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            ledger.record(places, "shop", {"service": "shop", "fence": 2})
+            return super().read(size)
+
+    order = {**described(archive), "fence": 1}
+    with pytest.raises(Locked, match="a later deployment of shop has taken over"):
+        releases.install(places, "shop", "1.0.0-abc", order, Overtaken(archive))
+
+    assert list(places.releases("shop").iterdir()) == []
+
+
 def test_what_killed_installers_left_is_removed(ask: Ask, root: Path, archive: bytes) -> None:
     remnants = root / "shop/releases"
     (remnants / ".draft").mkdir(parents=True)

@@ -195,3 +195,17 @@ def test_a_damaged_state_is_named_and_not_overwritten(store: ReleaseStore, tmp_p
 def test_only_plain_names_are_names_of_services(store: ReleaseStore, service: str) -> None:
     with pytest.raises(DeploymentFailed, match="not the name of a service"):
         store.read(service)
+
+
+def test_a_later_lock_has_a_higher_fence(store: ReleaseStore) -> None:
+    fences = []
+    for build_id in ("first", "second"):
+        with store.locked("shop", build_id) as ledger:
+            fences.append(ledger.state.fence)
+
+    assert fences == [1, 2]
+    assert store.read("shop").fence == 2
+
+
+def test_what_services_share_is_theirs_alone(store: ReleaseStore) -> None:
+    assert store.shared("shop", "data").stat().st_mode & 0o777 == 0o700
