@@ -83,6 +83,27 @@ def test_the_previous_release_is_live_again_and_sovereign_factory_is_told(tmp_pa
     assert mesh(tmp_path, told).registry.find(SHOP) is not None
 
 
+def test_the_registry_names_the_address_in_production_if_there_is_one(tmp_path: Path) -> None:
+    class Production(FakeTarget):
+        def switch(self, service: str, release_id: str, port: int) -> str:
+            return f"{super().switch(service, release_id, port)}/production"
+
+        def answering(self, url: str) -> str | None:
+            return super().answering(url.removesuffix("/production"))
+
+    local, production = FakeTarget(), Production(name="production")
+    for release_id in ("1", "2"):
+        live(local, release_id)
+        deployed = live(production, release_id)
+    entry = registered(mesh(tmp_path, []), deployed)
+
+    roll_back_build(record("2"), entry, [[local], [production]], mesh(tmp_path, []), CAUSE)
+
+    found = mesh(tmp_path, []).registry.find(SHOP)
+    assert found is not None
+    assert found.endpoint.endswith("/production")
+
+
 def test_a_first_build_is_undone_and_its_registration_withdrawn(tmp_path: Path) -> None:
     target = FakeTarget()
     entry = registered(mesh(tmp_path, []), live(target, "1"))
