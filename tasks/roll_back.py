@@ -5,6 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from build_executor import artifacts
 from build_executor.failed_releases import keep_logs
+from build_executor.mesh.messages import BuildEvent
 from build_executor.models import BuildRecord, Registration, RollbackReport
 from build_executor.rollback import (
     NOTHING_TO_UNDO,
@@ -31,7 +32,8 @@ def roll_back(build_id: str, cause: Cause) -> RollbackReport:
     hosts = [host for target in targets for host in target]
     if record.service is not None:
         keep_logs(build_id, record.service, hosts, store)
-    mesh = Mesh(registry=wiring.registry(), notify=wiring.notify)
+    told = list[BuildEvent]()
+    mesh = Mesh(registry=wiring.registry(), notify=told.append)
     report = roll_back_build(record, registered, targets, mesh, cause)
     report = ask_contract(report, hosts, wiring.checks_of_live)
     report = tell_losses(report, build_id, hosts, store)
@@ -39,4 +41,6 @@ def roll_back(build_id: str, cause: Cause) -> RollbackReport:
     if known is None or known.rollback_status != "success":  # what was done then stays on record
         store.write_value(build_id, artifacts.ROLLBACK_REPORT, report)
     publish_rollback(report, return_state=True)
+    for event in told:  # last: a sovereign-factory that hangs delays nothing else
+        wiring.notify(event)
     return report

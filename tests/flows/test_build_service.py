@@ -11,6 +11,8 @@ from build_executor.models import BuildRequest, RollbackReport
 from build_executor.settings import Settings
 from flows.build_service import build_service
 from tests.fakes.generator import ForgetfulGenerator
+from tests.fakes.http_server import Answer, Json
+from tests.fakes.mesh import FakeSovereignFactory
 
 pytestmark = pytest.mark.full
 
@@ -74,3 +76,31 @@ def test_a_failed_build_keeps_a_report_of_its_way_back(settings: Settings, spec_
     reports = [store.read_value(i, ROLLBACK_REPORT, RollbackReport) for i in store.build_ids()]
     assert state.is_failed()
     assert [report.rollback_status for report in reports if report] == ["not_needed"]
+
+
+def test_sovereign_factory_is_told_of_a_failure_once_the_report_is_on_record(
+    settings: Settings, spec_path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports = ArtifactStore(settings.artifacts)
+
+    class Witness(FakeSovereignFactory):
+        def respond(self, method: str, path: str, body: Json) -> Answer:
+            build_id = body["trace_id"]
+            assert reports.read_value(build_id, ROLLBACK_REPORT, RollbackReport) is not None
+            return super().respond(method, path, body)
+
+    monkeypatch.setitem(GENERATORS, "compiler", ForgetfulGenerator(good_at=4))
+    with Witness() as factory:
+        monkeypatch.setenv("SOVEREIGN_FACTORY_URL", factory.url)
+        state = build(spec_path)
+
+    (message,) = factory.messages
+    told = {name: message["payload"][name] for name in ("event", "service_name", "phase")}
+    assert state.name == "failed_code_generation"
+    assert told == {
+        "event": "build_failed",
+        "service_name": "flow-notes",
+        "phase": "code_generation",
+    }
+    assert "the code is not Python" in message["payload"]["error"]
+    assert message["payload"]["rollback_status"] == "not_needed"
