@@ -363,5 +363,8 @@ def test_a_service_is_limited_and_not_published(
 
     assert host["RestartPolicy"]["Name"] == "always"
     assert (host["PidsLimit"], host["Memory"] >> 20, host["NanoCpus"]) == (256, 512, 10**9)
+    assert host["MemorySwap"] == host["Memory"]  # no swap
+    assert host["Ulimits"] == [{"Name": "core", "Hard": 0, "Soft": 0}]
+    assert (host["ReadonlyRootfs"], host["Init"], host["CapDrop"]) == (True, True, ["ALL"])
     assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}
     assert not host["PortBindings"]
