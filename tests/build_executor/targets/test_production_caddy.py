@@ -37,7 +37,7 @@ def host(docker_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def entered(host: ProductionHost, **others: object) -> HostTarget:
     """The host as a process that has just started sees it."""
     settings = host.settings(switch="caddy", keep_releases=2, **others)
-    (target,) = production_targets(settings, Patience(start=10, switch=5, drain=3))
+    (target,) = production_targets(settings, Patience(start=30, switch=30, drain=3))
     return target
 
 
