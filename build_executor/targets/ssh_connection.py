@@ -76,6 +76,8 @@ def _enter(client: paramiko.SSHClient, login: Login, key: paramiko.PKey) -> None
     connection = socket.create_connection((login.host, login.port), _CONNECT_SECONDS)
     try:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
+        # Small packets follow each other: each would wait for the host to acknowledge the last one.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _KEEPALIVE:
             connection.setsockopt(socket.IPPROTO_TCP, option, value)
