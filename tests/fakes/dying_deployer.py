@@ -1,6 +1,7 @@
 """A process that deploys, or rolls back, and is killed with SIGKILL at one moment on the way.
 
-It works on the local target below a folder, or on the production host that settings name.
+It works on the local target below a folder, or on the target that settings describe: the production
+host that they name, or this machine.
 """
 
 import signal
@@ -12,7 +13,7 @@ from build_executor.deployment import Rollout, deploy, prove, roll_back
 from build_executor.errors import CommandFailed
 from build_executor.models import Check, VerifiedRelease
 from build_executor.settings import Settings
-from build_executor.targets import Target, open_targets
+from build_executor.targets import open_targets
 from build_executor.targets.local import LocalTarget
 from tests.fakes.dying_target import DyingTarget
 
@@ -31,11 +32,11 @@ def dies_rolling_back(root: Path | Settings, verified: VerifiedRelease, moment: 
 
 
 def _dies(action: str, root: Path | Settings, verified: VerifiedRelease, moment: str) -> bool:
-    where, more = (str(root), {}) if isinstance(root, Path) else ("production", _variables(root))
+    where, more = (str(root), {}) if isinstance(root, Path) else _described(root)
     argv = (sys.executable, "-m", "tests.fakes.dying_deployer", action, where, moment)
     environment = command.clean_environment({"PYTHONPATH": str(_ROOT), **more})
     try:
-        command.run((*argv, verified.model_dump_json()), timeout=60, environment=environment)
+        command.run((*argv, verified.model_dump_json()), timeout=120, environment=environment)
     except CommandFailed as death:
         if death.exit_code != -signal.SIGKILL:
             raise
@@ -43,27 +44,26 @@ def _dies(action: str, root: Path | Settings, verified: VerifiedRelease, moment:
     return False
 
 
-def _variables(settings: Settings) -> dict[str, str]:
-    return {
-        "BUILD_EXECUTOR_HOME": str(settings.build_executor_home),
-        "PRODUCTION_HOSTS": ",".join(settings.production_hosts),
-        "SSH_KEY_FILE": str(settings.ssh_key_file),
-        "SSH_KNOWN_HOSTS": str(settings.ssh_known_hosts),
-    }
+def _described(settings: Settings) -> tuple[str, dict[str, str]]:
+    """The name of the target, and the variables that say of it what these settings say."""
+    fields = settings.model_dump(exclude_unset=True)
+    variables = {name.upper(): _text(value) for name, value in fields.items()}
+    return "production" if settings.production_hosts else "local", variables
+
+
+def _text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def main() -> None:
-    action, root, moment, text = sys.argv[1:]
-    inner = open_targets("production", Settings())[0] if root == "production" else _local(root)
+    action, where, moment, text = sys.argv[1:]
+    is_named = where in {"local", "production"}
+    inner = open_targets(where, Settings())[0] if is_named else LocalTarget(Path(where))
     target, verified = DyingTarget(inner, moment), VerifiedRelease.model_validate_json(text)
     if action == "roll-back":
         roll_back(verified.release.service, verified.release.build_id, [target])
     else:
         prove(deploy(verified, [target], _passes, _ROLLOUT), [target])
-
-
-def _local(root: str) -> Target:
-    return LocalTarget(Path(root))
 
 
 def _passes(_: str) -> tuple[Check, ...]:
