@@ -17,6 +17,7 @@ from build_executor.files import write_atomically
 
 _PUBLIC = range(8300, 9000)
 _PRIVATE = range(20_000, 30_000)
+_TRIAL = range(30_000, 32_768)
 _TRIES = 200
 
 
@@ -37,10 +38,19 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 def private_port(taken: Collection[int]) -> int:
     """A free port for an instance; none of `taken`, where instances may be about to start."""
-    for port in random.sample(_PRIVATE, _TRIES):
+    return _any_of(_PRIVATE, taken)
+
+
+def trial_port() -> int:
+    """A free port for a copy on trial; instances that are about to start get none of these."""
+    return _any_of(_TRIAL, ())
+
+
+def _any_of(ports: range, taken: Collection[int]) -> int:
+    for port in random.sample(ports, _TRIES):
         if port not in taken and is_free(port):
             return port
-    raise NoPort(f"no free port in {_PRIVATE.start}-{_PRIVATE.stop - 1}")
+    raise NoPort(f"no free port in {ports.start}-{ports.stop - 1}")
 
 
 class PortBook:

@@ -28,7 +28,7 @@ from build_executor.http_client import HttpClient
 from build_executor.mesh.verifier import MeshVerifier, Verdict
 from build_executor.models import Check, Finding, Release, VerifiedRelease
 from build_executor.phases import Phase
-from build_executor.ports import NoPort, private_port
+from build_executor.ports import NoPort, trial_port
 from build_executor.sandbox import Confinement, Sandbox
 from build_executor.settings import Settings
 from build_executor.spec.contract import Contract
@@ -184,9 +184,9 @@ def _answers(port: int) -> bool:
 
 
 def _free_port() -> int:
-    """None that the kernel may give to somebody else until the copy has opened it."""
+    """None that the kernel or a deployment gives to somebody else until the copy opens it."""
     try:
-        return private_port(())
+        return trial_port()
     except NoPort as error:
         raise VerificationFailed(str(error)) from error
 

@@ -9,10 +9,11 @@ import pytest
 
 from build_executor.phases import Phase
 from tests.end_to_end.stack import ROOT, Stack
+from tests.ports import free_port
 
 pytestmark = pytest.mark.full
 
-PAYMENT_PROCESSOR = str(ROOT / "examples" / "payment-processor" / "SPEC.md")
+PAYMENT_PROCESSOR = ROOT / "examples" / "payment-processor" / "SPEC.md"
 
 # Only the instance that would take traffic has its data in the service's shared folder.
 NEVER_HEALTHY_WHEN_LIVE = """
@@ -61,7 +62,8 @@ def release_of(url: str) -> str:
 
 
 def test_the_example_becomes_a_running_service(stack: Stack) -> None:
-    build_id = stack.submit(PAYMENT_PROCESSOR)
+    text = PAYMENT_PROCESSOR.read_text(encoding="utf-8").replace("8350", str(free_port()))
+    build_id = stack.submit(stack.write_spec("payment-processor", text))
 
     events = list(stack.events(build_id))
     build = stack.status(build_id)
