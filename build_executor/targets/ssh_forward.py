@@ -1,7 +1,7 @@
 """Ports and sockets of this machine that lead to those of a host, through its SSH connection."""
 
 import contextlib
-import select
+import selectors
 import shutil
 import socket
 import tempfile
@@ -89,19 +89,21 @@ def _any_port() -> socket.socket:
 
 def _exchange(local: socket.socket, channel: paramiko.Channel) -> None:
     """Carry bytes both ways until the host has no more."""
-    sides: list[socket.socket | paramiko.Channel] = [local, channel]
-    while True:
-        ready = select.select(sides, [], [])[0]
-        if channel in ready:
-            if not (data := channel.recv(_CHUNK)):
-                return
-            local.sendall(data)
-        if local in ready:
-            if data := local.recv(_CHUNK):
-                channel.sendall(data)
-            else:
-                channel.shutdown_write()
-                sides.remove(local)
+    with selectors.DefaultSelector() as sides:  # select() knows no file above 1023
+        sides.register(local, selectors.EVENT_READ)
+        sides.register(channel, selectors.EVENT_READ)
+        while True:
+            ready = {key.fileobj for key, _ in sides.select()}
+            if channel in ready:
+                if not (data := channel.recv(_CHUNK)):
+                    return
+                local.sendall(data)
+            if local in ready:
+                if data := local.recv(_CHUNK):
+                    channel.sendall(data)
+                else:
+                    channel.shutdown_write()
+                    sides.unregister(local)
 
 
 def _in_background(work: Callable[..., None], *arguments: object) -> None:

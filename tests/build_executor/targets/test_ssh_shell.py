@@ -1,6 +1,8 @@
 """What goes wrong on the way to a host: each has its own reason, within half a minute."""
 
 import io
+import os
+import resource
 import socket
 import tempfile
 import threading
@@ -334,6 +336,29 @@ def test_an_address_where_nobody_listens_ends_at_once(shell: SshShell) -> None:
 
     with socket.create_connection(("127.0.0.1", port_of(url)), 30) as connection:
         assert connection.recv(4) == b""
+
+
+@pytest.fixture
+def many_open_files() -> Iterator[None]:
+    """More than 1024."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], 4096), before[1]))
+    with ExitStack() as stack:
+        for _ in range(1100):
+            stack.enter_context(open(os.devnull, "rb"))  # noqa: PTH123 - no path
+        yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("many_open_files")
+def test_the_host_is_reached_however_many_files_are_open(
+    server: FakeSshServer, server_credentials: Credentials
+) -> None:
+    with closing_shell(server, server_credentials) as shell:
+        url = shell.reach(f"127.0.0.1:{server.port}")
+
+        with socket.create_connection(("127.0.0.1", port_of(url)), BOUND_SECONDS) as connection:
+            assert connection.recv(4) == b"SSH-"
 
 
 def test_a_socket_of_the_host_is_reached_by_one_of_ours_alone(
