@@ -38,7 +38,8 @@ def running_engine(folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def own_engine(folder: Path) -> Iterator[str]:
-    """An engine that shares nothing with another one but the kernel."""
+    """An engine that shares nothing with another one but the kernel; it makes its folder."""
+    folder.mkdir(exist_ok=True)
     with _bridge() as bridge, _dockerd(folder, ["dockerd", *bridge]) as address:
         yield address
 

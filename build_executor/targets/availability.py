@@ -70,7 +70,7 @@ class Watch:
             requests=len(answered) + self._failed,
             failed=self._failed,
             longest_gap_ms=round(1000 * max((b - a for a, b in pairs), default=0.0), 1),
-            p99_ms=round(1000 * _p99(seconds), 1),
+            p99_ms=round(1000 * p99(seconds), 1),
         )
 
     def silence(self) -> float:
@@ -124,6 +124,6 @@ class Watches:
         )
 
 
-def _p99(seconds: list[float]) -> float:
+def p99(seconds: list[float]) -> float:
     """The time within which 99 of 100 were answered; 0 without any."""
     return sorted(seconds)[-1 - len(seconds) // 100] if seconds else 0.0

@@ -7,7 +7,7 @@ import pytest
 
 from build_executor.errors import DeploymentFailed
 from build_executor.targets import availability
-from build_executor.targets.availability import Watch
+from build_executor.targets.availability import Watch, p99
 from build_executor.targets.probing import await_release, release_at
 from tests.fakes.forwarder import Conversation, upstream
 from tests.ports import free_port
@@ -76,6 +76,11 @@ def test_a_watch_counts_what_users_would_have_met() -> None:
     assert seen.requests >= 5
     assert seen.failed == 1
     assert seen.longest_gap_ms >= seen.p99_ms > 0
+
+
+@pytest.mark.parametrize(("slowest", "expected"), [(0, 0), (1, 1), (99, 99), (100, 99), (200, 198)])
+def test_99_of_100_are_answered_within_the_p99(slowest: int, expected: int) -> None:
+    assert p99([float(second) for second in range(slowest, 0, -1)]) == expected
 
 
 def test_a_watch_asks_less_often_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
