@@ -1,6 +1,7 @@
 """The engine is lost at every call of deploying and of going back: one version, nothing left."""
 
 import contextlib
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class Machine:
         with contextlib.suppress(BuildExecutorError):
             yield
         self.engine.cut_at = 0
+        gc.collect()  # errors of the SDK hold themselves, and the connections that they met
 
     def go_back_twice(self) -> None:
         release = self.second.release
