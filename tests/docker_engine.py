@@ -55,10 +55,10 @@ def engine_elsewhere(folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _bridge() -> Iterator[tuple[str, ...]]:
-    """Two engines on one bridge would give the same addresses to their containers."""
-    if not Path("/sys/class/net/docker0").exists():
-        yield ()
-        return
+    """Two engines on one bridge would give the same addresses to their containers.
+
+    Of a bridge that an engine makes for itself, it does not say which address is this machine's.
+    """
     name = f"test{os.getpid()}"
     network = f"10.{random.randrange(200, 250)}.{random.randrange(256)}.1/24"  # noqa: S311
     command.run(["ip", "link", "add", name, "type", "bridge"], timeout=10)
