@@ -7,7 +7,7 @@ root folder at the same path. Its user `deploy` may use the engine, and nothing 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -75,8 +75,9 @@ def docker_host(engine: "docker.DockerClient", socket: Path, folder: Path) -> It
 
 def _own_address(engine: "docker.DockerClient") -> IPv4Address:
     """Where containers meet this machine: no other machine does."""
-    network = engine.networks.get("bridge")
-    return IPv4Address(network.attrs["IPAM"]["Config"][0]["Gateway"])
+    config = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    # An engine that made its bridge just now does not say which address it took: the first one.
+    return IPv4Address(config.get("Gateway") or next(IPv4Network(config["Subnet"]).hosts()))
 
 
 def _await(settings: Settings, port: int, container: Any) -> None:  # noqa: ANN401 - SDK, no types
