@@ -32,14 +32,23 @@ class Client:
         return f"{self.url.replace('http', 'ws', 1)}/builds/{build_id}/stream"
 
     def submit(self, spec_path: Path, **fields: object) -> str:
-        answer = self.http.post("/builds/submit", json={"spec_path": str(spec_path), **fields})
+        body = {"spec_path": str(spec_path), **fields}
+        answer = self._served("POST", "/builds/submit", json=body)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["build_id"])
 
     def status(self, build_id: str) -> dict[str, Any]:
-        answer = self.http.get(f"/builds/{build_id}/status")
+        answer = self._served("GET", f"/builds/{build_id}/status")
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
+
+    def _served(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401
+        """What it answers once it is not 503, which asks to come again: SQLite can be that busy."""
+        deadline = time.monotonic() + 240
+        while (answer := self.http.request(method, path, **more)).status_code == 503:
+            assert time.monotonic() < deadline, answer.text
+            time.sleep(1)
+        return answer
 
     def until(self, build_id: str, *statuses: str) -> dict[str, Any]:
         deadline = time.monotonic() + 240
